@@ -61,9 +61,9 @@ type Message struct {
 }
 
 // ParseMessage decodes b, the [MessageSize] bytes of a recognised relay cell.
-// It refuses unknown commands, a length beyond the message, and a stream id
-// that is 0 for a command of a stream or not 0 for one of the circuit. The
-// result aliases b. It does not allocate unless it fails.
+// It refuses unknown commands, a length beyond the message, DATA without data,
+// and a stream id that is 0 for a command of a stream or not 0 for one of the
+// circuit. The result aliases b. It does not allocate unless it fails.
 func ParseMessage(b []byte) (Message, error) {
 	if len(b) != MessageSize {
 		return Message{}, fmt.Errorf("relay message of %d bytes: %w", len(b), ErrMalformed)
@@ -75,6 +75,8 @@ func ParseMessage(b []byte) (Message, error) {
 		return Message{}, fmt.Errorf("%v: %w", m.Command, ErrMalformed)
 	case n > MaxData:
 		return Message{}, fmt.Errorf("%v with a length of %d: %w", m.Command, n, ErrMalformed)
+	case m.Command == Data && n == 0:
+		return Message{}, fmt.Errorf("DATA without data: %w", ErrMalformed)
 	case m.Command.OfStream() != (m.Stream != 0):
 		return Message{}, fmt.Errorf("%v with stream id %d: %w", m.Command, m.Stream, ErrMalformed)
 	}
