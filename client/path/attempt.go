@@ -1,0 +1,246 @@
+package path
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tunic/directory/keys"
+)
+
+// An Attempt is one try to build a circuit, or to reach the directory, through
+// a guard. Exactly one of [Guards.Failed] and [Guards.Done] ends it; before
+// that [Guards.Reached] may say that the guard answered.
+type Attempt struct {
+	guard   *guard
+	started time.Time
+	stage   stage
+	unfit   []*guard // better ones that have no path for this need
+}
+
+type stage uint8
+
+const (
+	trying  stage = iota // the guard has not answered yet
+	reached              // the first hop is open
+	ended
+)
+
+// Guard returns the identity of the attempt's guard.
+func (a *Attempt) Guard() keys.RelayID { return a.guard.id }
+
+// choose returns the guard for an attempt and the better ones that were passed
+// over because fit refused them; it returns nil if fit refuses all. Unreachable
+// and slow guards are passed over as long as others are left.
+func (g *Guards) choose(now time.Time, rng *rand.Rand, fit func(*guard) bool) (*guard, []*guard) {
+	var unfit []*guard
+	refused := func(s *guard) bool {
+		if slices.Contains(unfit, s) {
+			return true
+		}
+		if fit(s) {
+			return false
+		}
+		unfit = append(unfit, s)
+		return true
+	}
+	if s := g.first(func(s *guard) bool { return g.usable(s, now) && !g.slow(s, now) && !refused(s) }); s != nil {
+		return s, unfit
+	}
+	if g.view != nil { // all sampled ones are down or slow: there may be more
+		before := len(g.sample)
+		g.extend(now, rng)
+		if g.settle(); len(g.sample) > before {
+			return g.choose(now, rng, fit)
+		}
+	}
+	if s := g.first(func(s *guard) bool { return g.usable(s, now) && !refused(s) }); s != nil {
+		return s, unfit
+	}
+	// Nothing is left: what was known about reachability is void.
+	again := g.first(func(s *guard) bool { return !refused(s) })
+	if again == nil {
+		return nil, unfit
+	}
+	for _, s := range g.sample {
+		if s.reach == Unreachable {
+			s.reach = Untried
+		}
+	}
+	return again, unfit
+}
+
+// first returns the first guard by rank that ok admits, or nil.
+func (g *Guards) first(ok func(*guard) bool) *guard {
+	for s := range g.ranked {
+		if ok(s) {
+			return s
+		}
+	}
+	return nil
+}
+
+// usable reports whether the guard is not known to be unreachable, or its time
+// for another try has come. Primary guards are tried again by [Guards.Probe]
+// alone, so that no request waits for one that is still down.
+func (g *Guards) usable(s *guard, now time.Time) bool {
+	if s.reach != Unreachable {
+		return true
+	}
+	return !slices.Contains(g.primary, s) && !now.Before(s.retryAt)
+}
+
+// slow reports whether an attempt at the guard has gone unanswered for long.
+func (g *Guards) slow(s *guard, now time.Time) bool {
+	return slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
+		return a.guard == s && a.stage == trying && now.Sub(a.started) >= SlowAfter
+	})
+}
+
+func (g *Guards) begin(s *guard, unfit []*guard, now time.Time) *Attempt {
+	if len(g.attempts) >= MaxAttempts {
+		g.Done(g.attempts[0])
+	}
+	a := &Attempt{guard: s, started: now, unfit: unfit}
+	g.attempts = append(g.attempts, a)
+	return a
+}
+
+// Directory begins an attempt to reach a guard for the directory: one of the
+// first primaries at random, else the next guard that is of use. It returns
+// nil when there is no guard at all.
+func (g *Guards) Directory(now time.Time, rng *rand.Rand) *Attempt {
+	var candidates []*guard
+	for _, s := range g.primary[:min(len(g.primary), numDirectory)] {
+		if s.reach != Unreachable && !g.slow(s, now) {
+			candidates = append(candidates, s)
+		}
+	}
+	if len(candidates) > 0 {
+		return g.begin(candidates[rng.IntN(len(candidates))], nil, now)
+	}
+	s, _ := g.choose(now, rng, func(*guard) bool { return true })
+	if s == nil {
+		return nil
+	}
+	return g.begin(s, nil, now)
+}
+
+// Probe begins an attempt at a primary guard that was unreachable and whose
+// time for another try has come; it returns nil if there is none. A client
+// probes at [Guards.NextProbe], so that a guard that returns is used again.
+func (g *Guards) Probe(now time.Time) *Attempt {
+	for _, s := range g.primary {
+		if s.reach == Unreachable && !now.Before(s.retryAt) && !g.probed(s) {
+			return g.begin(s, nil, now)
+		}
+	}
+	return nil
+}
+
+// NextProbe returns when [Guards.Probe] has something to do next; ok is false
+// when no primary guard is unreachable.
+func (g *Guards) NextProbe() (at time.Time, ok bool) {
+	for _, s := range g.primary {
+		if s.reach == Unreachable && !g.probed(s) && (!ok || s.retryAt.Before(at)) {
+			at, ok = s.retryAt, true
+		}
+	}
+	return at, ok
+}
+
+func (g *Guards) probed(s *guard) bool {
+	return slices.ContainsFunc(g.attempts, func(a *Attempt) bool { return a.guard == s && a.stage == trying })
+}
+
+// Reached says that the guard answered: its link is open, and the first hop if
+// one was asked for.
+func (g *Guards) Reached(a *Attempt, now time.Time) {
+	if a.stage != trying {
+		return
+	}
+	a.stage = reached
+	a.guard.reach, a.guard.delay = Reachable, 0
+	if down := !g.success.IsZero() && now.Sub(g.success) > internetDown; down && !slices.Contains(g.primary, a.guard) {
+		for _, s := range g.primary { // it was the network: the primaries get their chance first
+			if s.reach == Unreachable {
+				s.reach = Untried
+			}
+		}
+	}
+	g.success = now
+}
+
+// Failed says that the guard itself could not be reached, or refused the first
+// hop, and ends the attempt. After [Guards.Reached] it is the same as
+// [Guards.Done]: what goes wrong further out is not the guard's fault.
+func (g *Guards) Failed(a *Attempt, now time.Time, rng *rand.Rand) {
+	if a.stage == trying {
+		g.blame(a.guard, now, rng)
+	}
+	g.Done(a)
+}
+
+// Done ends an attempt without blame: its circuit is closed or given up.
+func (g *Guards) Done(a *Attempt) {
+	a.stage = ended
+	if i := slices.Index(g.attempts, a); i >= 0 {
+		g.attempts = slices.Delete(g.attempts, i, i+1)
+	}
+}
+
+// Usable reports whether a finished circuit may carry traffic. One through a
+// primary guard may at once; one through another waits until every primary is
+// unreachable and no better guard is in use or, for a while, being tried.
+// Guards that have no path for the circuit's need are not waited for.
+func (g *Guards) Usable(a *Attempt, now time.Time) bool {
+	if a.stage == ended || slices.Contains(g.primary, a.guard) {
+		return a.stage != ended
+	}
+	for better := range g.ranked {
+		if better == a.guard {
+			return true
+		}
+		if slices.Contains(a.unfit, better) {
+			continue
+		}
+		if slices.Contains(g.primary, better) && better.reach != Unreachable || g.active(better, now) {
+			return false
+		}
+	}
+	return true // no longer listed, but the circuit stands
+}
+
+// active reports whether an attempt at the guard has succeeded, or is young.
+func (g *Guards) active(s *guard, now time.Time) bool {
+	return slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
+		return a.guard == s && (a.stage == reached || now.Sub(a.started) < attemptPatience)
+	})
+}
+
+// Preferred reports whether a new circuit would go through the attempt's guard
+// or a worse one; circuits that are not preferred any more and unused can be
+// replaced.
+func (g *Guards) Preferred(a *Attempt, now time.Time) bool {
+	for s := range g.ranked {
+		if s == a.guard {
+			return true
+		}
+		if s.reach == Reachable && !g.slow(s, now) && !slices.Contains(a.unfit, s) {
+			return false
+		}
+	}
+	return false
+}
+
+// Used says that the guard carries its user's traffic, which confirms it.
+func (g *Guards) Used(a *Attempt, now time.Time, rng *rand.Rand) {
+	s := a.guard
+	if !s.confirmed.IsZero() || !slices.Contains(g.sample, s) {
+		return
+	}
+	s.confirmed = backdate(now, confirmedFuzz, rng)
+	g.confirmed = append(g.confirmed, s)
+	g.revision++
+	g.settle()
+}

@@ -1,0 +1,54 @@
+package path
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Rule is one of the conditions on the relays of a path.
+type Rule uint8
+
+// The rules, in the order in which they are applied.
+const (
+	RuleRunning Rule = iota // listed as running and valid
+	RuleFlag                // has the flag of the position
+	RulePort                // serves the destination's port
+	RuleAvoid               // is not one of the exits to avoid
+	RuleSame                // is not in the path already
+	RuleFamily              // is of no family that is in the path already
+	RuleSubnet              // is in no /16 (IPv6: /32) that is in the path already
+)
+
+var ruleNames = [...]string{"running", "with the flag", "serving the port", "not to be avoided",
+	"not in the path already", "of another family", "in another /16"}
+
+func (r Rule) String() string { return ruleNames[r] }
+
+// A Count is how many relays are left after a rule and all before it.
+type Count struct {
+	Rule   Rule
+	Relays int
+}
+
+// A NoPathError says why no path can be formed: which hop finds no relay, and
+// how many relays each rule leaves for it. Its text names no destination.
+type NoPathError struct {
+	Position Position
+	Left     []Count // in the order of application, up to the rule that leaves none
+}
+
+// Rule returns the rule that leaves no relay.
+func (e *NoPathError) Rule() Rule {
+	if len(e.Left) == 0 {
+		return RuleRunning
+	}
+	return e.Left[len(e.Left)-1].Rule
+}
+
+func (e *NoPathError) Error() string {
+	parts := make([]string, len(e.Left))
+	for i, c := range e.Left {
+		parts[i] = fmt.Sprintf("%d %v", c.Relays, c.Rule)
+	}
+	return fmt.Sprintf("no path: no relay for the %v: %s", e.Position, strings.Join(parts, ", "))
+}
