@@ -1,0 +1,245 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/armon/go-socks5"
+)
+
+// A stage is how far a connection has come. The session hands go-socks5 exactly
+// one message per stage, so that it knows where each begins.
+type stage int
+
+const (
+	greeting stage = iota
+	credentials
+	request
+	reply // the request is with the library; its first write is the reply
+	data
+)
+
+// A session is one connection as go-socks5 sees it.
+type session struct {
+	net.Conn // the program's
+	server   *Server
+	in       *bufio.Reader // on Conn
+	listener string        // the address that took the connection, part of the isolation key
+
+	stage   stage  // owned by the library's goroutine until the data stage
+	pending []byte // of the present stage's message, not yet read by the library
+	user    string
+	pass    string
+	code    byte // the reply code that replaces the library's; 0 leaves it
+	target  net.Conn
+
+	half atomic.Bool // one direction has ended: an idle other one ends too
+}
+
+func newSession(s *Server, conn net.Conn, listener string) *session {
+	return &session{Conn: conn, server: s, in: bufio.NewReaderSize(conn, 4<<10), listener: listener}
+}
+
+// serve runs the connection to its end. A panic ends this connection alone.
+func (s *session) serve() {
+	defer func() {
+		if p := recover(); p != nil {
+			s.server.log.Error("SOCKS connection panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+		if s.target != nil {
+			s.target.Close()
+		}
+	}()
+	_ = s.SetDeadline(time.Now().Add(requestLimit))
+	first, err := s.in.Peek(1)
+	if err != nil {
+		return
+	}
+	if first[0] != version5 {
+		s.answerStranger(first[0])
+		return
+	}
+	srv, err := socks5.New(&socks5.Config{
+		AuthMethods: []socks5.Authenticator{anyPassword{s}, socks5.NoAuthAuthenticator{}},
+		Resolver:    noResolver{},
+		Rules:       rules{s},
+		Dial:        s.dial,
+		Logger:      log.New(io.Discard, "", 0), // its lines hold destinations
+	})
+	if err != nil {
+		s.server.log.Error("SOCKS server", "error", err)
+		return
+	}
+	_ = srv.ServeConn(s) // the reply has told the program; there is nobody else to tell
+}
+
+// Read gives the library its next bytes: never more than the present stage's
+// message before the data stage.
+func (s *session) Read(b []byte) (int, error) {
+	if s.stage == data {
+		return s.readData(b)
+	}
+	for len(s.pending) == 0 {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, s.pending)
+	s.pending = s.pending[n:]
+	return n, nil
+}
+
+// fill reads the present stage's whole message and moves to the next stage.
+func (s *session) fill() error {
+	var err error
+	switch s.stage {
+	case greeting:
+		err = s.readGreeting()
+	case credentials:
+		s.pending, err = readCredentials(s.in)
+		s.stage = request
+	case request:
+		err = s.readRequest()
+	default:
+		err = errors.New("the library reads where it should write")
+	}
+	return err
+}
+
+// readData reads what the program sends, while the stream is open.
+func (s *session) readData(b []byte) (int, error) {
+	if s.half.Load() {
+		_ = s.SetReadDeadline(time.Now().Add(halfIdle))
+	}
+	return s.in.Read(b)
+}
+
+// WriteTo moves what the program sends into the stream, which fills its cells
+// from the connection directly: io.Copy finds it here.
+func (s *session) WriteTo(w io.Writer) (int64, error) {
+	if from, ok := w.(io.ReaderFrom); ok {
+		return from.ReadFrom(dataReader{s})
+	}
+	return io.Copy(w, dataReader{s})
+}
+
+// A dataReader hides the session's WriteTo.
+type dataReader struct{ s *session }
+
+func (r dataReader) Read(b []byte) (int, error) { return r.s.readData(b) }
+
+// Write passes on what the library writes. In the first reply it puts the code
+// that our error asks for, which the library can't express.
+func (s *session) Write(b []byte) (int, error) {
+	if s.stage == reply && len(b) > 1 {
+		if s.code != 0 {
+			b[1] = s.code
+		}
+		s.stage = data
+		_ = s.SetDeadline(time.Time{})
+	}
+	if s.half.Load() {
+		_ = s.SetWriteDeadline(time.Now().Add(halfIdle))
+	}
+	return s.Conn.Write(b)
+}
+
+// CloseWrite tells the program that no more comes. The library finds it by a
+// type assertion.
+func (s *session) CloseWrite() error {
+	s.halfClosed()
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// halfClosed starts the idle limit of the direction that goes on.
+func (s *session) halfClosed() {
+	s.half.Store(true)
+	_ = s.SetDeadline(time.Now().Add(halfIdle))
+}
+
+// dial opens the stream for the request that the rules let through. It gives up
+// when the program hangs up.
+func (s *session) dial(_ context.Context, _, address string) (net.Conn, error) {
+	r, err := parseTarget(address)
+	if err != nil {
+		s.code = replyGeneral
+		return nil, err
+	}
+	r.Isolation = s.isolation()
+	ctx, stop := s.whilePresent()
+	conn, err := s.server.dialer.Dial(ctx, r)
+	stop()
+	if err != nil {
+		s.code = replyCode(err)
+		return nil, err
+	}
+	s.target = conn
+	return &stream{Conn: conn, session: s}, nil
+}
+
+// whilePresent returns a context that ends when the program hangs up, which a
+// read in the background notices. stop ends that read; what it got stays in the
+// buffer.
+func (s *session) whilePresent() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithTimeout(s.server.ctx, dialLimit)
+	_ = s.SetDeadline(time.Time{})
+	done := make(chan struct{})
+	go func() { // ends when the program sends, hangs up, or stop sets the deadline
+		defer close(done)
+		if _, err := s.in.Peek(s.in.Buffered() + 1); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		_ = s.SetReadDeadline(time.Unix(1, 0))
+		<-done
+		_ = s.SetReadDeadline(time.Time{})
+		cancel()
+	}
+}
+
+// A stream is what the library copies to and from: the client's stream, with
+// the local address that the library needs.
+type stream struct {
+	net.Conn
+	session *session
+}
+
+// LocalAddr is what the library puts into its reply: no address of ours.
+func (*stream) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
+
+// CloseWrite says that the program sends no more.
+func (s *stream) CloseWrite() error {
+	s.session.halfClosed()
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// ReadFrom and WriteTo are the stream's own, for speed.
+func (s *stream) ReadFrom(r io.Reader) (int64, error) {
+	if from, ok := s.Conn.(io.ReaderFrom); ok {
+		return from.ReadFrom(r)
+	}
+	return io.Copy(s.Conn, r)
+}
+
+// WriteTo writes what arrives from the stream to w in large pieces.
+func (s *stream) WriteTo(w io.Writer) (int64, error) {
+	if to, ok := s.Conn.(io.WriterTo); ok {
+		return to.WriteTo(w)
+	}
+	return io.Copy(w, s.Conn)
+}
