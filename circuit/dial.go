@@ -1,0 +1,129 @@
+package circuit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tunic/cell"
+)
+
+// errAnswerTimeout is why waiting for an exit's answer ends.
+var errAnswerTimeout = errors.New("no answer from the exit in time")
+
+// Begin opens a stream to host and port and returns at once: what is written
+// travels behind the request and reaches the destination as soon as it is
+// connected. [Stream.WaitConnected] tells whether it was. The error is
+// [ErrTooManyStreams], [ErrBusy], [ErrNotAllowed], the circuit's, or that the
+// host or port cannot be asked for.
+func (c *Circuit) Begin(host string, port uint16, flags cell.BeginFlags) (*Stream, error) {
+	if c.forDir {
+		return nil, ErrNotAllowed
+	}
+	data, err := cell.BeginRequest{Flags: flags, Host: host, Port: port}.AppendBinary(nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin stream: %w", err)
+	}
+	return c.begin(cell.Begin, data)
+}
+
+// Dial is Begin and waits until the exit is connected. An error that is an
+// [*EndError] is the exit's, about the destination. It waits 60 s at most.
+func (c *Circuit) Dial(ctx context.Context, host string, port uint16, flags cell.BeginFlags) (*Stream, error) {
+	s, err := c.Begin(host, port, flags)
+	if err != nil {
+		return nil, err
+	}
+	return s.dialled(ctx)
+}
+
+// DialDir opens a stream to the directory of the last hop.
+func (c *Circuit) DialDir(ctx context.Context) (*Stream, error) {
+	s, err := c.begin(cell.BeginDir, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.dialled(ctx)
+}
+
+// begin asks the last hop for a stream.
+func (c *Circuit) begin(cmd cell.RelayCommand, data []byte) (*Stream, error) {
+	s := newStream(&c.end)
+	s.circ = c
+	if err := c.table.choose(entry{stream: s}, func(id cell.StreamID) { s.id = id }); err != nil {
+		return nil, err
+	}
+	if err := c.send(cmd, s.id, data, nil); err != nil {
+		c.check(err)
+		return nil, err
+	}
+	return s, nil
+}
+
+// dialled waits until s is connected, and closes it if it is not.
+func (s *Stream) dialled(ctx context.Context) (*Stream, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errAnswerTimeout)
+	defer cancel()
+	if err := s.WaitConnected(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	return s, nil
+}
+
+// A lookup is a RESOLVE that waits for its answer. At a relay it is only a mark.
+type lookup struct {
+	reply chan cell.ResolvedReply // takes one
+	gone  chan error              // takes one
+}
+
+func (l *lookup) answer(r cell.ResolvedReply) {
+	if l.reply != nil {
+		l.reply <- r
+	}
+}
+
+// fail says that the circuit is gone.
+func (l *lookup) fail(err error) {
+	if l.gone != nil {
+		l.gone <- err
+	}
+}
+
+// Resolve asks the last hop for the addresses of a name, or the name of an
+// address. That there is no answer is an answer: see [cell.AnswerKind]. It waits
+// 60 s at most.
+func (c *Circuit) Resolve(ctx context.Context, req cell.ResolveRequest) (cell.ResolvedReply, error) {
+	if c.forDir {
+		return cell.ResolvedReply{}, ErrNotAllowed
+	}
+	data, err := req.AppendBinary(nil)
+	if err != nil {
+		return cell.ResolvedReply{}, fmt.Errorf("resolve: %w", err)
+	}
+	l := &lookup{reply: make(chan cell.ResolvedReply, 1), gone: make(chan error, 1)}
+	var id cell.StreamID
+	if err := c.table.choose(entry{lookup: l}, func(chosen cell.StreamID) { id = chosen }); err != nil {
+		return cell.ResolvedReply{}, err
+	}
+	if err := c.send(cell.Resolve, id, data, nil); err != nil {
+		c.check(err)
+		return cell.ResolvedReply{}, err
+	}
+	return l.await(ctx)
+}
+
+// await waits for the answer. Who gives up leaves the id in the table: it is free
+// when the answer has come.
+func (l *lookup) await(ctx context.Context) (cell.ResolvedReply, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errAnswerTimeout)
+	defer cancel()
+	select {
+	case r := <-l.reply:
+		return r, nil
+	case err := <-l.gone:
+		return cell.ResolvedReply{}, err
+	case <-ctx.Done():
+		return cell.ResolvedReply{}, fmt.Errorf("resolve: %w", context.Cause(ctx))
+	}
+}

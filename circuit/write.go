@@ -1,0 +1,122 @@
+package circuit
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"tunic/cell"
+)
+
+// errNotConnected is why a relay cannot send on a stream before it has answered.
+var errNotConnected = errors.New("circuit: stream not connected")
+
+// errWriteClosed is the error of writing after CloseWrite.
+var errWriteClosed = errors.New("circuit: write after CloseWrite")
+
+// receiveFlow takes XOFF and XON. It runs on the link's reader.
+func (s *Stream) receiveFlow(m cell.Message) error {
+	s.end.tx.mu.Lock()
+	defer s.end.tx.mu.Unlock()
+	if s.tx.closed {
+		return errMoved
+	}
+	if err := s.tx.flow.receive(m); err != nil {
+		return err
+	}
+	s.tx.cond.Broadcast()
+	return nil
+}
+
+// Write sends p. It returns when all of it is sealed and queued, which waits for
+// room in the circuit's window and while the peer does not want data.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	return s.write(p)
+}
+
+// write is Write with writeMu held.
+func (s *Stream) write(p []byte) (n int, err error) {
+	for n < len(p) {
+		k, err := s.writeSome(p[n:])
+		s.batch.Flush()
+		n += k
+		if err != nil {
+			s.end.check(err)
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// writeSome waits until s may send, and seals some of p.
+func (s *Stream) writeSome(p []byte) (n int, err error) {
+	t := &s.end.tx
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	defer t.leave(s)
+	if err := s.awaitTurn(); err != nil {
+		return 0, err
+	}
+	s.sent.Store(true)
+	n, err = t.data(s.id, p, &s.batch)
+	s.tx.flow.sent += int64(n)
+	return n, err
+}
+
+// awaitTurn waits until s may send a cell of data. The direction's lock is held.
+func (s *Stream) awaitTurn() error {
+	t := &s.end.tx
+	for {
+		switch {
+		case s.tx.err != nil:
+			return s.tx.err
+		case t.gone != nil:
+			return t.gone
+		case s.tx.deadline.passed():
+			return os.ErrDeadlineExceeded
+		case s.tx.flow.off:
+			t.leave(s)
+		case t.mayGo(s):
+			return nil
+		}
+		s.tx.cond.Wait()
+	}
+}
+
+// stopSending lets nothing more be sent on s, because of err. The direction's
+// lock is held.
+func (s *Stream) stopSending(err error) {
+	if s.tx.err == nil || s.tx.err == errNotConnected {
+		s.tx.err = err
+	}
+	s.tx.cond.Broadcast()
+}
+
+// readSize is how much ReadFrom reads at a time: what one quantum carries.
+const readSize = quantum * cell.MaxData
+
+var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// ReadFrom sends what it reads from r, until r's end.
+func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	buf := readBuffers.Get().(*[readSize]byte)
+	defer readBuffers.Put(buf)
+	for {
+		k, rerr := r.Read(buf[:])
+		w, werr := s.write(buf[:k])
+		n += int64(w)
+		switch {
+		case werr != nil:
+			return n, werr
+		case rerr == io.EOF:
+			return n, nil
+		case rerr != nil:
+			return n, rerr
+		}
+	}
+}
