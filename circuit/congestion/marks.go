@@ -17,13 +17,14 @@ type marks struct {
 	n     int
 }
 
-func (q *marks) first() (m *mark, ok bool) {
+func (q *marks) first() (m mark, ok bool) {
 	if q.n == 0 {
-		return nil, false
+		return mark{}, false
 	}
-	return &q.ring[q.head], true
+	return q.ring[q.head], true
 }
 
+// pop drops the first mark.
 func (q *marks) pop() {
 	q.ring[q.head] = mark{}
 	q.head = (q.head + 1) % len(q.ring)
