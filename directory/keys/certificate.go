@@ -26,6 +26,7 @@ const (
 	CertLink    Kind = 2 // a signing key certifies a link key
 	CertCircuit Kind = 3 // a signing key certifies a circuit key
 	CertNote    Kind = 4 // an identity certifies a note key
+	CertFamily  Kind = 5 // a family key certifies a relay's identity
 )
 
 func (k Kind) String() string {
@@ -38,6 +39,8 @@ func (k Kind) String() string {
 		return "circuit key"
 	case CertNote:
 		return "note key"
+	case CertFamily:
+		return "family"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -52,6 +55,8 @@ func (k Kind) context() Context {
 		return LabelCertCircuit
 	case CertNote:
 		return LabelCertNote
+	case CertFamily:
+		return LabelCertFamily
 	}
 	return ""
 }

@@ -1,8 +1,8 @@
 package keys
 
 // All contexts of signatures and all labels of hashes and key derivations of
-// the project, one purpose each; fixed by docs/protocol.md, "Labels". No label
-// is the beginning of another one. Packages that may not import this one
+// the project, one purpose each; fixed by docs/protocol.md, "Labels". Of
+// those with one use none is the beginning of another. Packages that may not import this one
 // (cell/hybrid) hold a copy, which a test here compares.
 
 // A Context separates the signatures of one purpose from those of all others:
@@ -14,6 +14,7 @@ const ( // contexts of signatures
 	LabelCertLink    Context = "tunic 1 certificate: signing key to link key"
 	LabelCertCircuit Context = "tunic 1 certificate: signing key to circuit key"
 	LabelCertNote    Context = "tunic 1 certificate: identity to note key"
+	LabelCertFamily  Context = "tunic 1 certificate: family to relay"
 
 	LabelLinkProof        Context = "tunic 1 link proof"            // over the handshake hash of a link
 	LabelDescriptor       Context = "tunic 1 descriptor"            // by the relay's signing key
