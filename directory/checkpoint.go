@@ -1,87 +1,79 @@
 package directory
 
 import (
+	"encoding/base64"
+	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-
-	"tunic/directory/keys"
 )
 
-// A Checkpoint is what the authorities sign of a consensus.
+// A Checkpoint is what the authorities sign of a consensus: the text of a
+// signed note (golang.org/x/mod/sumdb/note), whose first three lines are those
+// of a C2SP tlog-checkpoint.
+//
+// Note keys sign nothing but checkpoints, and plain text, so that witnesses can
+// read it: the first line, the origin, is what keeps the signatures of one
+// network apart from those of another.
 type Checkpoint struct {
 	Origin     string    // the network's name
-	Size       int64     // majority-signed consensuses before this one
-	Root       tlog.Hash // of the log of their checkpoints
+	Size       int64     // of the log: majority-signed consensuses before this one
+	Root       tlog.Hash // of the log
 	ValidAfter time.Time
 	Digest     Digest // of the consensus
 	Length     int64  // of the consensus, bytes
 	Previous   Digest // of the consensus before it, zero if none
 }
 
-// Text returns the text of the note.
-func (c *Checkpoint) Text() string { panic("unwritten") }
+// rootEncoding is that of tlog-checkpoints.
+var rootEncoding = base64.StdEncoding.Strict()
+
+// Text returns the text of the note. It is the record of the log that stands
+// for the consensus once a majority has signed it.
+func (c *Checkpoint) Text() string {
+	w := &writer{b: []byte(c.Origin)}
+	w.end()
+	w.b = fmt.Appendf(w.b, "%d\n", c.Size)
+	w.b = rootEncoding.AppendEncode(w.b, c.Root[:])
+	w.end()
+	w.keyword("valid-after").time(c.ValidAfter, timeLayout, "valid-after").end()
+	w.keyword("digest").binary(c.Digest[:]).end()
+	w.keyword("length").int(c.Length).end()
+	w.keyword("previous").digest(c.Previous).end()
+	return string(w.b)
+}
+
+// valid reports whether Text encodes c so that it parses.
+func (c *Checkpoint) valid() bool {
+	return isName(c.Origin, maxNetworkName, "-._") && c.Size >= 0 && c.Size <= maxLogSize &&
+		validTime(c.ValidAfter) && c.Length >= 0 && c.Length <= MaxConsensus
+}
 
 // ParseCheckpoint reads the text of a note.
-func ParseCheckpoint(text string) (*Checkpoint, error) { panic("unwritten") }
-
-// A SignedCheckpoint is a note with the certificates of the keys that signed it.
-type SignedCheckpoint struct {
-	Checkpoint   Checkpoint
-	Certificates []keys.Certificate // identity to note key, at most one per authority
-	Signatures   []NoteSignature
+func ParseCheckpoint(text string) (*Checkpoint, error) {
+	c := &Checkpoint{}
+	lines := strings.SplitN(text, "\n", 4)
+	if len(lines) != 4 || !isName(lines[0], maxNetworkName, "-._") {
+		return nil, fmt.Errorf("checkpoint: %w", ErrMalformed)
+	}
+	size, err := parseUint(lines[1], maxLogSize)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: size: %w", err)
+	}
+	c.Origin, c.Size = cloned(lines[0]), int64(size)
+	root, err := rootEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != len(c.Root) || len(lines[2]) != rootEncoding.EncodedLen(len(root)) {
+		return nil, fmt.Errorf("checkpoint: root: %w", ErrMalformed)
+	}
+	copy(c.Root[:], root)
+	r := &reader{rest: lines[3], line: 3}
+	c.ValidAfter = r.time(r.take("valid-after"), "valid-after")
+	r.binary(c.Digest[:], r.take("digest"), "digest")
+	c.Length = int64(r.uint(r.take("length"), MaxConsensus, "length"))
+	c.Previous = r.digest(r.take("previous"), "previous")
+	if err := r.done(); err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	return c, nil
 }
-
-// A NoteSignature is one signature line of a note.
-type NoteSignature struct {
-	Name string
-	Blob []byte // 4 bytes of key hash, then the signature
-}
-
-// Sign adds the signature of an authority, whose note key cert certifies.
-func (s *SignedCheckpoint) Sign(cert keys.Certificate, k *keys.NoteKey) error { panic("unwritten") }
-
-// Signers returns the authorities of n whose signature verifies, each once, in
-// the order of the network file. Signatures that do not verify are passed over.
-func (s *SignedCheckpoint) Signers(n *Network) []keys.RelayID { panic("unwritten") }
-
-// Merge adds from o, which signs the same text, what verifies and s lacks, and
-// reports whether anything was added.
-func (s *SignedCheckpoint) Merge(n *Network, o *SignedCheckpoint) (bool, error) { panic("unwritten") }
-
-// Encode returns the signed checkpoint as a document.
-func (s *SignedCheckpoint) Encode() ([]byte, error) { panic("unwritten") }
-
-// ParseSignedCheckpoint reads a signed checkpoint; it verifies nothing.
-func ParseSignedCheckpoint(b []byte) (*SignedCheckpoint, error) { panic("unwritten") }
-
-// A Log is a transparency log of consensuses in the least form that the next
-// one needs.
-type Log struct {
-	Size  int64
-	Peaks []tlog.Hash // of the full subtrees, largest first
-}
-
-// Root returns the root of the log.
-func (l Log) Root() (tlog.Hash, error) { panic("unwritten") }
-
-// Append returns the log with one more record.
-func (l Log) Append(record []byte) (Log, error) { panic("unwritten") }
-
-// A History is a majority-signed checkpoint with the log that it names: what an
-// authority has to know to make the next checkpoint.
-type History struct {
-	Signed SignedCheckpoint
-	Peaks  []tlog.Hash
-}
-
-// Next returns the checkpoint of consensus document doc, valid from validAfter,
-// behind h; h is nil for a network's first. It also returns the peaks that a
-// History of it has.
-func (h *History) Next(n *Network, validAfter time.Time, doc []byte) (*Checkpoint, []tlog.Hash, error) {
-	panic("unwritten")
-}
-
-// Verify says whether a majority of n's authorities signed h's checkpoint and
-// its peaks are those of its root.
-func (h *History) Verify(n *Network) error { panic("unwritten") }

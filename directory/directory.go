@@ -46,15 +46,23 @@ func DigestOf(b []byte) Digest { return sha256.Sum256(b) }
 // IsZero reports whether d is the digest of nothing: "none" in documents.
 func (d Digest) IsZero() bool { return d == Digest{} }
 
-// String returns d as unpadded base64url.
-func (d Digest) String() string { return base64.RawURLEncoding.EncodeToString(d[:]) }
+// String returns d as unpadded base64url, the zero digest as "none".
+func (d Digest) String() string {
+	if d.IsZero() {
+		return "none"
+	}
+	return base64.RawURLEncoding.EncodeToString(d[:])
+}
 
 // ParseDigest reads what String returns.
-func ParseDigest(s string) (d Digest, err error) {
-	b, err := decode64(s, len(d))
-	if err != nil {
-		return Digest{}, fmt.Errorf("digest: %w", err)
+func ParseDigest(s string) (Digest, error) { return parseDigest(s) }
+
+func parseDigest(s string) (d Digest, err error) {
+	if s == "none" {
+		return Digest{}, nil
 	}
-	copy(d[:], b)
+	if err := decode64(d[:], s); err != nil || d.IsZero() {
+		return Digest{}, fmt.Errorf("%w: digest", ErrMalformed)
+	}
 	return d, nil
 }
