@@ -16,10 +16,10 @@ const ( // contexts of signatures
 	LabelCertNote    Context = "tunic 1 certificate: identity to note key"
 	LabelCertFamily  Context = "tunic 1 certificate: family to relay"
 
-	LabelLinkProof        Context = "tunic 1 link proof"            // over the handshake hash of a link
-	LabelDescriptor       Context = "tunic 1 descriptor"            // by the relay's signing key
-	LabelVote             Context = "tunic 1 vote"                  // by the author's signing key
-	LabelCountersignature Context = "tunic 1 vote countersignature" // network, period, author, vote digest
+	LabelLinkProof        Context = "tunic 1 link proof"       // over the handshake hash of a link
+	LabelDescriptor       Context = "tunic 1 descriptor"       // by the relay's signing key
+	LabelVote             Context = "tunic 1 vote"             // by the author's signing key
+	LabelCountersignature Context = "tunic 1 countersignature" // network, period, author, vote digest
 )
 
 const ( // labels of hashes
