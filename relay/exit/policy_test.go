@@ -121,7 +121,7 @@ func TestMayReach(t *testing.T) {
 		{[]string{"reject *4:80", "accept *:*"}, 80, false, true},
 		{[]string{"reject 8.0.0.0/8:80", "accept *:80"}, 80, true, true},
 		{[]string{"accept 8.0.0.0/8:80"}, 80, true, false},
-		{[]string{"accept [2600::]/16:80"}, 80, false, true},
+		{[]string{"accept [2600::/16]:80"}, 80, false, true},
 		{[]string{"reject *:80", "accept 8.8.8.8:80"}, 80, false, false},
 	}
 	for _, row := range rows {
