@@ -1,6 +1,7 @@
 package congestion
 
 import (
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,7 +14,7 @@ func TestDefaultIsInsideItsBounds(t *testing.T) {
 }
 
 func TestClamp(t *testing.T) {
-	const lowest, highest = -1 << 62, 1 << 62
+	const lowest, highest = math.MinInt, math.MaxInt
 	for _, tt := range []struct {
 		name     string
 		in, want Params
