@@ -86,14 +86,15 @@ func (h *Hop) receiveOutward(cmd cell.Command, body []byte, b *link.Batch) error
 func (h *Hop) passOutward(cmd cell.Command, s *cell.Slot, b *link.Batch) (mine bool, tag onion.Tag, err error) {
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
-	mine, tag = h.out.layer.RelayOutward(byte(cmd), s.Body())
-	switch {
-	case mine:
-		return true, tag, nil
-	case h.out.gone:
+	if h.out.gone {
 		s.Release()
 		return false, tag, nil
-	case h.out.extend.state != extended:
+	}
+	mine, tag = h.out.layer.RelayOutward(byte(cmd), s.Body())
+	if mine {
+		return true, tag, nil
+	}
+	if h.out.extend.state != extended {
 		s.Release()
 		return false, tag, violation("cell that no hop recognises")
 	}

@@ -69,14 +69,17 @@ func (s *Stream) wake(b *link.Batch) {
 		s.rx.cond.Broadcast()
 		return
 	}
-	b.Add(s)
+	b.Add((*wakeup)(s))
 }
 
-// FlushBatch wakes the reader; package link calls it.
-func (s *Stream) FlushBatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rx.cond.Broadcast()
+// A wakeup is a stream whose reader is to be woken.
+type wakeup Stream
+
+// FlushBatch wakes the reader.
+func (w *wakeup) FlushBatch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rx.cond.Broadcast()
 }
 
 // await waits until there is something to read. mu is held. The error is what a

@@ -69,25 +69,30 @@ func (t *table) choose(en entry, set func(cell.StreamID)) error {
 	if t.next == 0 {
 		var b [2]byte
 		rand.Read(b[:])
-		t.next = cell.StreamID(binary.BigEndian.Uint16(b[:]))
+		t.next = max(1, cell.StreamID(binary.BigEndian.Uint16(b[:])))
 	}
-	for { // ends: far fewer entries than ids
-		if _, used := t.entries[t.next]; !used && t.next != 0 {
-			break
-		}
-		t.next++
+	for t.used(t.next) { // ends: far fewer entries than ids
+		t.next = after(t.next)
 	}
 	set(t.next)
 	t.put(t.next, en)
-	t.next++
+	t.next = after(t.next)
 	return nil
 }
+
+func (t *table) used(id cell.StreamID) bool {
+	_, ok := t.entries[id]
+	return ok
+}
+
+// after returns the id that a client tries next; never 0.
+func after(id cell.StreamID) cell.StreamID { return max(1, id+1) }
 
 // add takes the id that the peer chose: a relay's way.
 func (t *table) add(id cell.StreamID, en entry) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, used := t.entries[id]; used {
+	if t.used(id) {
 		return violation("stream id in use")
 	}
 	if err := t.mayAdd(); err != nil {
@@ -114,7 +119,7 @@ func (t *table) put(id cell.StreamID, en entry) {
 func (t *table) remove(id cell.StreamID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.entries[id]; ok {
+	if t.used(id) {
 		delete(t.entries, id)
 		t.streams--
 	}
@@ -138,7 +143,7 @@ func (t *table) takeLookup(id cell.StreamID) *lookup {
 func (t *table) leave(id cell.StreamID, r *remnant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.entries[id]; !ok {
+	if !t.used(id) {
 		return // the circuit is gone
 	}
 	t.entries[id] = entry{remnant: r}
