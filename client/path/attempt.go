@@ -9,8 +9,9 @@ import (
 )
 
 // An Attempt is one try to build a circuit, or to reach the directory, through
-// a guard. Exactly one of [Guards.Failed] and [Guards.Done] ends it; before
-// that [Guards.Reached] may say that the guard answered.
+// a guard. [Guards.Failed] or [Guards.Done] ends it, at the latest when the
+// circuit takes its first stream; before that [Guards.Reached] may say that the
+// guard answered.
 type Attempt struct {
 	guard   *guard
 	started time.Time
@@ -90,9 +91,10 @@ func (g *Guards) usable(s *guard, now time.Time) bool {
 	return !slices.Contains(g.primary, s) && !now.Before(s.retryAt)
 }
 
-// slow reports whether an attempt at the guard has gone unanswered for long.
+// slow reports whether an attempt at the guard has gone unanswered for long,
+// and nothing else has been heard of the guard meanwhile.
 func (g *Guards) slow(s *guard, now time.Time) bool {
-	return slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
+	return now.Sub(s.answered) >= SlowAfter && slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
 		return a.guard == s && a.stage == trying && now.Sub(a.started) >= SlowAfter
 	})
 }
@@ -160,7 +162,7 @@ func (g *Guards) Reached(a *Attempt, now time.Time) {
 		return
 	}
 	a.stage = reached
-	a.guard.reach, a.guard.delay = Reachable, 0
+	a.guard.reach, a.guard.delay, a.guard.answered = Reachable, 0, now
 	if down := !g.success.IsZero() && now.Sub(g.success) > internetDown; down && !slices.Contains(g.primary, a.guard) {
 		for _, s := range g.primary { // it was the network: the primaries get their chance first
 			if s.reach == Unreachable {
@@ -181,7 +183,7 @@ func (g *Guards) Failed(a *Attempt, now time.Time, rng *rand.Rand) {
 	g.Done(a)
 }
 
-// Done ends an attempt without blame: its circuit is closed or given up.
+// Done ends an attempt without blame: its circuit may be used, or is given up.
 func (g *Guards) Done(a *Attempt) {
 	a.stage = ended
 	if i := slices.Index(g.attempts, a); i >= 0 {
@@ -191,11 +193,11 @@ func (g *Guards) Done(a *Attempt) {
 
 // Usable reports whether a finished circuit may carry traffic. One through a
 // primary guard may at once; one through another waits until every primary is
-// unreachable and no better guard is in use or, for a while, being tried.
+// unreachable and no better guard is reachable or, for a while, being tried.
 // Guards that have no path for the circuit's need are not waited for.
 func (g *Guards) Usable(a *Attempt, now time.Time) bool {
-	if a.stage == ended || slices.Contains(g.primary, a.guard) {
-		return a.stage != ended
+	if slices.Contains(g.primary, a.guard) {
+		return true
 	}
 	for better := range g.ranked {
 		if better == a.guard {
@@ -204,18 +206,24 @@ func (g *Guards) Usable(a *Attempt, now time.Time) bool {
 		if slices.Contains(a.unfit, better) {
 			continue
 		}
-		if slices.Contains(g.primary, better) && better.reach != Unreachable || g.active(better, now) {
+		untried := better.reach == Untried && slices.Contains(g.primary, better)
+		if untried || better.reach == Reachable || g.active(better, now) {
 			return false
 		}
 	}
 	return true // no longer listed, but the circuit stands
 }
 
-// active reports whether an attempt at the guard has succeeded, or is young.
+// active reports whether a young attempt at the guard is under way.
 func (g *Guards) active(s *guard, now time.Time) bool {
 	return slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
-		return a.guard == s && (a.stage == reached || now.Sub(a.started) < attemptPatience)
+		return a.guard == s && now.Sub(a.started) < attemptPatience
 	})
+}
+
+// Exhausted reports whether every listed guard is known to be unreachable.
+func (g *Guards) Exhausted(now time.Time) bool {
+	return g.first(func(s *guard) bool { return g.usable(s, now) }) == nil
 }
 
 // Preferred reports whether a new circuit would go through the attempt's guard

@@ -58,10 +58,11 @@ type guard struct {
 	confirmed time.Time // zero: never carried its user's traffic
 	unlisted  time.Time // zero: listed
 
-	node    int32 // in the view, -1 when it is not listed as a guard
-	reach   Reach
-	retryAt time.Time     // when an unreachable guard is tried again
-	delay   time.Duration // the last delay before a retry
+	node     int32 // in the view, -1 when it is not listed as a guard
+	reach    Reach
+	answered time.Time     // last
+	retryAt  time.Time     // when an unreachable guard is tried again
+	delay    time.Duration // the last delay before a retry
 }
 
 // Guards is a client's choice of first hops in one network. It is not safe for

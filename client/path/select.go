@@ -57,7 +57,10 @@ func (v *View) complete(guard int32, exits *wheel, n Need, rng *rand.Rand) (exit
 // explain says which rule leaves no relay for which position. With several
 // guards it speaks of the one that gets furthest.
 func (v *View) explain(g *Guards, n Need) *NoPathError {
-	best := &NoPathError{Position: Guard, Left: []Count{{RuleRunning, v.middles.len()}, {RuleFlag, v.guards.len()}}}
+	best := &NoPathError{Position: Guard, Left: []Count{{RuleRunning, v.middles.len()}}}
+	if v.middles.len() > 0 {
+		best.Left = append(best.Left, Count{RuleFlag, v.guards.len()})
+	}
 	for s := range g.ranked {
 		if e := v.explainExit(s.node, n); e.Position > best.Position || e.Position == best.Position && len(e.Left) > len(best.Left) {
 			best = e
@@ -67,7 +70,7 @@ func (v *View) explain(g *Guards, n Need) *NoPathError {
 }
 
 // explainExit counts the exits that go with a guard, rule by rule; if some are
-// left, the middles that go with the guard and the last of them.
+// left, the middles that go with the guard and one of them.
 func (v *View) explainExit(guard int32, n Need) *NoPathError {
 	c := counter{v: v, left: v.running()}
 	c.note(RuleRunning)

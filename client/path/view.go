@@ -1,8 +1,10 @@
 package path
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
+	"sort"
 	"sync"
 
 	"tunic/directory"
@@ -122,7 +124,7 @@ func (v *View) Consensus() *directory.Consensus { return v.consensus }
 func (v *View) Guards() int { return v.guards.len() }
 
 // Serves reports whether the relay would serve as an exit for the need.
-func (v *View) Serves(r *directory.Relay, n Need) bool {
+func Serves(r *directory.Relay, n Need) bool {
 	return serves(r, destination{n.Port, n.Family}) && !slices.Contains(n.NotExit, r.ID)
 }
 
@@ -142,10 +144,9 @@ func serves(r *directory.Relay, d destination) bool {
 
 // guardNode returns the node of a relay that is listed as a guard.
 func (v *View) guardNode(id keys.RelayID) (int32, bool) {
-	i, ok := slices.BinarySearchFunc(v.nodes, id, func(n node, id keys.RelayID) int {
-		return slices.Compare(n.relay.ID[:], id[:])
-	})
-	if !ok || !v.nodes[i].running || !v.nodes[i].relay.Flags.Has(directory.Guard) {
+	relays := v.consensus.Relays // ascending by identity
+	i := sort.Search(len(relays), func(i int) bool { return bytes.Compare(relays[i].ID[:], id[:]) >= 0 })
+	if i == len(relays) || relays[i].ID != id || !v.nodes[i].running || !relays[i].Flags.Has(directory.Guard) {
 		return -1, false
 	}
 	return int32(i), true
