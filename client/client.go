@@ -11,71 +11,182 @@
 // before anything of the application's has gone in is tried on other circuits,
 // within the time that the caller's context leaves; after that it never is.
 //
+// What is decided stands apart from what is done: package path chooses guards
+// and paths, [pool] which circuit a request takes and which is built next; both
+// know no clock and no network. The goroutines are: the keeper, which does what
+// the pool wants; one per circuit, which builds it and notices its end; one
+// that fetches the consensus; one that saves the guards; one that tells events.
+// All end with Close. One lock guards guards, view and pool; it is never held
+// while waiting for anything.
+//
 // Specification: docs/protocol.md, "Choosing a path" and "Clients"; for users
 // docs/running-a-client.md.
 package client
 
 import (
 	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"tunic/cell"
+	"tunic/cell/link"
+	"tunic/client/path"
 	"tunic/directory"
+	"tunic/directory/mirror"
 )
 
 // Config is what a client needs to know. Network and StateDir are required.
 type Config struct {
-	Network  *directory.Network
-	StateDir string       // guards and the cached consensus; made if it is missing, locked while in use
-	Log      *slog.Logger // nil discards
+	Network   *directory.Network
+	StateDir  string         // guards and the cached consensus; made if it is missing, locked while in use
+	Log       *slog.Logger   // nil discards
+	Transport link.Transport // nil is TCP
 	// Notify is told of progress, in order, by one goroutine; it should return
 	// soon. nil is told nothing.
 	Notify func(Event)
 }
 
 // A Client is a running client. Its methods may be called at the same time.
-type Client struct{}
+type Client struct {
+	netfile *directory.Network // fixed, as is what follows
+	log     *slog.Logger
+	net     network
+	store   *store
+	cache   *mirror.Cache
+	status  *progress
+	read    atomic.Uint64 // bytes of streams
+	written atomic.Uint64
+
+	ctx    context.Context // ends with Close; parent of all that runs
+	cancel context.CancelFunc
+	loops  sync.WaitGroup
+	closed sync.Once
+	wake   chan struct{} // the keeper has something to do; room for one
+	save   chan struct{} // so has the saver
+
+	mu        sync.Mutex // guards what follows
+	rng       *rand.Rand
+	guards    *path.Guards
+	saved     uint64     // revision of the guards on disk
+	view      *path.View // nil before the first consensus
+	pool      *pool
+	shunned   map[exitID]time.Time // exits that take no streams for now, until when
+	nextFetch time.Time
+}
 
 // Open starts a client and waits until it is ready: its first circuit is open.
-// On an error, which ends with ctx at the latest, nothing is left running.
+// On an error, which comes with the end of ctx at the latest, nothing is left
+// running.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
 	c, err := Start(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.WaitReady(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
 // Start starts a client and returns at once; requests wait until it is ready.
-func Start(cfg Config) (*Client, error) { panic("unwritten") }
-
-// WaitReady waits until the client has had a circuit open.
-func (c *Client) WaitReady(ctx context.Context) error { panic("unwritten") }
-
-// Dial opens a stream and returns when the destination is connected. It tries
-// several circuits and exits where that can help; ctx bounds the whole, two
-// minutes do if it has no deadline. The error is an [*Error], the connection a
-// [*Conn].
-func (c *Client) Dial(ctx context.Context, r Request) (net.Conn, error) { panic("unwritten") }
-
-// DialContext is Dial for "tcp", "tcp4" and "tcp6", in the form that net/http
-// and others take.
-func (c *Client) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	panic("unwritten")
+func Start(cfg Config) (*Client, error) {
+	if cfg.Network == nil {
+		return nil, errors.New("client: no network file given")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = link.TCP{}
+	}
+	return start(cfg, func() network { return newWire(cfg.Network, cfg.Transport, cfg.Log) })
 }
 
-// Resolve has an exit look a name up, or an address (Reverse). Private
-// addresses are left out of the answer unless the network allows them.
-func (c *Client) Resolve(ctx context.Context, r cell.ResolveRequest, isolation string) (cell.ResolvedReply, error) {
-	panic("unwritten")
+// start is Start on any network, which dial makes.
+func start(cfg Config, dial func() network) (*Client, error) {
+	s, err := openStore(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := restore(cfg, s)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	c.net = dial()
+	c.loops.Go(c.keep)
+	c.loops.Go(c.fetch)
+	c.loops.Go(c.saveGuards)
+	if cfg.Notify != nil {
+		c.loops.Go(func() { c.status.run(c.ctx.Done()) })
+	}
+	return c, nil
 }
 
-// Status describes the client at this moment.
-func (c *Client) Status() Status { panic("unwritten") }
+// restore makes a client from what the state directory holds.
+func restore(cfg Config, s *store) (*Client, error) {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // never fails: crypto/rand ends the process first
+	rng := rand.New(rand.NewChaCha8(seed))
+	now := time.Now()
+	guards, err := s.loadGuards(cfg.Network.Name, now)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := mirror.OpenCache(s.consensus(), cfg.Network)
+	if err != nil {
+		return nil, fmt.Errorf("cached consensus: %w", err)
+	}
+	c := &Client{
+		netfile: cfg.Network, log: cfg.Log, store: s, cache: cache, status: newProgress(cfg.Notify),
+		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
+		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[exitID]time.Time),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// WaitReady waits until the client has had a circuit open. The error says what
+// stood in the way, if the client knows.
+func (c *Client) WaitReady(ctx context.Context) error {
+	select {
+	case <-c.status.ready:
+		return nil
+	case <-c.ctx.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		phase, problem := c.status.now()
+		if problem != "" {
+			return fmt.Errorf("%v: %s: %w", phase, problem, context.Cause(ctx))
+		}
+		return fmt.Errorf("%v: %w", phase, context.Cause(ctx))
+	}
+}
 
 // Close ends all streams, circuits and links and waits for every goroutine.
-func (c *Client) Close() error { panic("unwritten") }
+func (c *Client) Close() error {
+	c.closed.Do(func() {
+		c.status.reach(Closed)
+		c.cancel()
+		c.mu.Lock()
+		for _, w := range c.pool.waiters {
+			w.got <- grant{err: ErrClosed}
+		}
+		c.pool.waiters = nil
+		c.mu.Unlock()
+	})
+	c.loops.Wait()
+	return errors.Join(c.net.close(), c.store.close())
+}
+
+// nudge wakes the keeper.
+func (c *Client) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

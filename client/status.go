@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tunic/client/path"
 	"tunic/directory/keys"
 )
 
@@ -64,3 +65,66 @@ type LinkStatus struct {
 	Read    uint64       `json:"read"` // bytes
 	Written uint64       `json:"written"`
 }
+
+// Status describes the client at this moment.
+func (c *Client) Status() Status {
+	phase, problem := c.status.now()
+	s := Status{Phase: phase, Percent: phase.Percent(), Problem: problem, Network: c.netfile.Name,
+		Read: c.read.Load(), Written: c.written.Load()}
+	for _, l := range c.net.links() {
+		s.Links = append(s.Links, LinkStatus{Peer: l.ID, Read: l.Read, Written: l.Written})
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Waiting = len(c.pool.waiters)
+	s.Consensus = c.consensusStatus(now)
+	for _, g := range c.guards.List() {
+		s.Guards = append(s.Guards, c.guardStatus(g))
+	}
+	for _, e := range c.pool.entries {
+		s.Circuits = append(s.Circuits, e.describe(now))
+	}
+	return s
+}
+
+func (c *Client) consensusStatus(now time.Time) ConsensusStatus {
+	if c.view == nil {
+		return ConsensusStatus{NextFetch: c.nextFetch}
+	}
+	k := c.view.Consensus()
+	return ConsensusStatus{ValidAfter: k.ValidAfter, FreshUntil: k.FreshUntil, ValidUntil: k.ValidUntil,
+		Expired: !now.Before(k.ValidUntil), Relays: len(k.Relays), NextFetch: c.nextFetch}
+}
+
+func (c *Client) guardStatus(g path.GuardInfo) GuardStatus {
+	s := GuardStatus{ID: g.ID, State: g.Reach.String(), Primary: g.Primary, Confirmed: !g.Confirmed.IsZero(), RetryAt: g.RetryAt}
+	if !g.Listed {
+		s.State = "unlisted"
+	}
+	if c.view != nil {
+		if r := c.view.Consensus().Relay(g.ID); r != nil {
+			s.Nickname = r.Nickname
+		}
+	}
+	return s
+}
+
+func (e *entry) describe(now time.Time) CircuitStatus {
+	s := CircuitStatus{ID: e.id, Hops: e.hops(), Created: e.started, State: e.stage.String()}
+	if e.stage != open {
+		return s
+	}
+	s.Streams = e.circuit.Streams()
+	switch {
+	case !e.fresh(now):
+		s.State = "closing"
+	case e.claimed:
+		s.State = "used"
+	default:
+		s.State = "clean"
+	}
+	return s
+}
+
+func (s stage) String() string { return [...]string{"building", "waiting", "open", "gone"}[s] }

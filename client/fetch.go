@@ -1,0 +1,210 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"tunic/cell/link"
+	"tunic/client/path"
+	"tunic/directory"
+	"tunic/directory/mirror"
+)
+
+const ( // our choice
+	fetchLimit  = time.Minute // for one source: some MiB over a slow line
+	guardsAsked = 3           // in one fetch, before it is put off
+)
+
+// fetch keeps the consensus fresh, until the client is closed.
+func (c *Client) fetch() {
+	have := c.cached()
+	var schedule mirror.Schedule
+	for c.ctx.Err() == nil {
+		now := time.Now()
+		at := c.nextAt(&schedule, have, now)
+		if !c.sleep(at.Sub(now)) {
+			return
+		}
+		b, err := c.fetchOnce(have)
+		switch {
+		case err == nil:
+			schedule.Succeeded()
+			have = b
+			c.take(b)
+		case c.ctx.Err() == nil:
+			c.mu.Lock()
+			schedule.Failed(c.netfile, time.Now(), c.rng)
+			c.mu.Unlock()
+			c.log.Debug("consensus not fetched", "error", err)
+			if !c.usable(have) {
+				c.status.trouble(fmt.Errorf("fetch consensus: %w", err))
+			}
+		}
+	}
+}
+
+// cached returns the consensus on disk if it is usable, and begins with it.
+func (c *Client) cached() *directory.Bundle {
+	b := c.cache.Current()
+	if b == nil || !c.usable(b) {
+		return b
+	}
+	c.adopt(b.Consensus)
+	return b
+}
+
+// usable reports whether a consensus may be used now.
+func (c *Client) usable(b *directory.Bundle) bool {
+	if b == nil {
+		return false
+	}
+	_, err := b.Consensus.Usable(c.netfile, time.Now())
+	return err == nil
+}
+
+// nextAt returns when to fetch next.
+func (c *Client) nextAt(s *mirror.Schedule, have *directory.Bundle, now time.Time) time.Time {
+	var consensus *directory.Consensus
+	if c.usable(have) {
+		consensus = have.Consensus
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nextFetch = s.Next(c.netfile, consensus, mirror.AsClient, now, c.rng)
+	return c.nextFetch
+}
+
+// sleep waits, and reports whether the client is still open.
+func (c *Client) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// take keeps and uses a consensus that was fetched.
+func (c *Client) take(b *directory.Bundle) {
+	if err := c.cache.Put(b); err != nil && !errors.Is(err, directory.ErrOlder) {
+		c.log.Warn("consensus not kept", "error", err)
+	}
+	if warn, _ := b.Consensus.Usable(c.netfile, time.Now()); warn {
+		c.log.Warn("the consensus has expired; going on for a while", "valid_until", b.Consensus.ValidUntil)
+	}
+	c.adopt(b.Consensus)
+}
+
+// fetchOnce asks for a consensus newer than have: a client with guards asks
+// them, one without, or whose guards do not answer, asks those whom the network
+// file names.
+func (c *Client) fetchOnce(have *directory.Bundle) (*directory.Bundle, error) {
+	if !c.usable(have) {
+		return c.bootstrap(have)
+	}
+	var err error
+	for range guardsAsked {
+		var b *directory.Bundle
+		if b, err = c.askGuard(have); err == nil || errors.Is(err, mirror.ErrNotNewer) {
+			return b, err
+		}
+	}
+	if warn, _ := have.Consensus.Usable(c.netfile, time.Now()); warn {
+		return c.bootstrap(have)
+	}
+	return nil, err
+}
+
+// errNoGuard is why nothing can be asked of a guard.
+var errNoGuard = errors.New("no guard")
+
+// askGuard fetches from a guard.
+func (c *Client) askGuard(have *directory.Bundle) (*directory.Bundle, error) {
+	c.mu.Lock()
+	var r *directory.Relay
+	a := c.guards.Directory(time.Now(), c.rng)
+	if a != nil {
+		r = c.view.Consensus().Relay(a.Guard())
+	}
+	c.mu.Unlock()
+	if r == nil {
+		return nil, errNoGuard
+	}
+	b, err := c.ask(c.ctx, linkTarget(r), have, func() { c.answered(a) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, own := errors.AsType[*guardError](err); own && c.ctx.Err() == nil {
+		c.guards.Failed(a, time.Now(), c.rng)
+	} else {
+		c.guards.Done(a)
+	}
+	c.nudge()
+	return b, err
+}
+
+// answered notes that a guard asked for the directory has answered.
+func (c *Client) answered(a *path.Attempt) {
+	c.mu.Lock()
+	c.guards.Reached(a, time.Now())
+	c.mu.Unlock()
+}
+
+// ask fetches from one relay or authority. What it sends is verified, and must
+// be newer than have and usable now.
+func (c *Client) ask(ctx context.Context, t link.Target, have *directory.Bundle, opened func()) (*directory.Bundle, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+	defer cancel()
+	client := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return c.net.directory(ctx, t, opened) }}
+	b, err := client.Consensus(ctx, c.netfile, checkpoint(have))
+	if err != nil {
+		return nil, err
+	}
+	if err := b.NewerThan(have); err != nil {
+		return nil, err
+	}
+	if _, err := b.Consensus.Usable(c.netfile, time.Now()); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func checkpoint(b *directory.Bundle) *directory.Checkpoint {
+	if b == nil {
+		return nil
+	}
+	return &b.Signed.Checkpoint
+}
+
+// bootstrap asks up to three fallback mirrors at random, and authorities when
+// they fail or are slow.
+func (c *Client) bootstrap(have *directory.Bundle) (*directory.Bundle, error) {
+	c.status.reach(DialDirectory)
+	r := race{start: c.loops.Go}
+	r.mirrors, r.authorities = c.sources()
+	r.ask = func(ctx context.Context, t link.Target) (*directory.Bundle, error) {
+		return c.ask(ctx, t, have, func() { c.status.reach(FetchConsensus) })
+	}
+	return r.run(c.ctx)
+}
+
+// sources returns three fallback mirrors and all authorities, each in random
+// order.
+func (c *Client) sources() (mirrors, authorities []link.Target) {
+	n := c.netfile
+	for _, f := range n.Fallbacks {
+		mirrors = append(mirrors, link.Target{ID: f.ID, Key: f.LinkKey, Addrs: f.Addrs})
+	}
+	for _, a := range n.Authorities {
+		authorities = append(authorities, link.Target{ID: a.ID, Key: a.LinkKey, Addrs: a.Addrs})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rng.Shuffle(len(mirrors), func(i, j int) { mirrors[i], mirrors[j] = mirrors[j], mirrors[i] })
+	c.rng.Shuffle(len(authorities), func(i, j int) { authorities[i], authorities[j] = authorities[j], authorities[i] })
+	return mirrors[:min(len(mirrors), bootstrapMirrors)], authorities
+}

@@ -1,0 +1,55 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net"
+
+	"tunic/cell"
+	"tunic/cell/link"
+	"tunic/client/path"
+	"tunic/directory"
+)
+
+// A network opens links and circuits. There is one behind a client; tests put
+// in another that needs no relays.
+type network interface {
+	// build opens a circuit along p. It calls opened when the first hop answers.
+	// What fails before that through the guard's own fault is a *guardError.
+	build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error)
+	// probe makes sure that there is a link to the relay.
+	probe(ctx context.Context, r *directory.Relay) error
+	// directory opens a directory stream to the first hop; opened as in build.
+	directory(ctx context.Context, t link.Target, opened func()) (net.Conn, error)
+	// links describes the open links.
+	links() []link.LinkInfo
+	// close ends all links and waits for what runs.
+	close() error
+}
+
+// A builtCircuit is the client's end of a whole circuit; *circuit.Circuit is
+// one but for the type of Begin.
+type builtCircuit interface {
+	Begin(host string, port uint16, flags cell.BeginFlags) (stream, error)
+	Resolve(ctx context.Context, r cell.ResolveRequest) (cell.ResolvedReply, error)
+	Streams() int
+	Done() <-chan struct{}
+	Err() error
+	Close() error
+}
+
+// A stream is what a circuit's Begin returns; *circuit.Stream is one.
+type stream interface {
+	net.Conn
+	io.ReaderFrom
+	io.WriterTo
+	CloseWrite() error
+	WaitConnected(ctx context.Context) error
+	Connected() (cell.ConnectedReply, bool)
+}
+
+// A guardError is the guard's own failure: its link, or the first hop.
+type guardError struct{ err error }
+
+func (e *guardError) Error() string { return "guard: " + e.err.Error() }
+func (e *guardError) Unwrap() error { return e.err }

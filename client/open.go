@@ -1,0 +1,287 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"tunic/cell"
+	"tunic/circuit"
+	"tunic/client/path"
+	"tunic/directory"
+	"tunic/directory/keys"
+)
+
+const ( // fixed by docs/protocol.md, "Clients"
+	firstTry    = 10 * time.Second // for the exit's answer, the first and second time
+	laterTry    = 15 * time.Second
+	maxDial     = 2 * time.Minute // for a whole request, whatever its context says
+	maxTries    = 12              // circuits that one request is put on
+	maxExitWord = 3               // exits whose word about the destination is asked for
+)
+
+// shunFor is our choice: how long an exit that takes no streams is left out.
+const shunFor = 2 * time.Minute
+
+// maxShunned is our choice: exits left out at a time.
+const maxShunned = 16
+
+type exitID = keys.RelayID
+
+// A trial is one request on its way from circuit to circuit.
+type trial struct {
+	c      *Client
+	key    string
+	need   path.Need
+	tries  int
+	words  int    // exits that gave a reason which another exit may not give
+	failed *Error // what the last one that was told something said
+}
+
+// newTrial bounds a request's time.
+func (c *Client) newTrial(ctx context.Context, key string, n path.Need) (*trial, context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, maxDial)
+	return &trial{c: c, key: key, need: n}, ctx, cancel
+}
+
+// run puts the request on circuits until one try succeeds or no other would:
+// try does it once, within the time that its context leaves.
+func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error) error {
+	for {
+		e, err := t.c.acquire(ctx, t.key, t.need)
+		if err != nil {
+			return t.giveUp(ctx, err)
+		}
+		err = t.once(ctx, e, try)
+		if err == nil {
+			return nil // e is released by what try made of it
+		}
+		t.c.release(e)
+		if again := t.judge(ctx, e, err); !again {
+			return t.failed
+		}
+	}
+}
+
+// errTry is why a circuit is left for another.
+var errTry = errors.New("no answer in time")
+
+func (t *trial) once(ctx context.Context, e *entry, try func(context.Context, *entry) error) error {
+	limit := firstTry
+	if t.tries++; t.tries > 2 {
+		limit = laterTry
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTry)
+	defer cancel()
+	return try(ctx, e)
+}
+
+// judge decides whether to try again, and where not to.
+func (t *trial) judge(ctx context.Context, e *entry, err error) (again bool) {
+	exit := e.path[path.Exit].ID
+	end, fromExit := errors.AsType[*circuit.EndError](err)
+	final, decided := errors.AsType[*Error](err)
+	switch {
+	case t.c.ctx.Err() != nil:
+		t.failed = &Error{General, ErrClosed}
+		return false
+	case ctx.Err() != nil:
+		t.failed = timeUp(ctx, t.failed)
+		return false
+	case decided:
+		t.failed = final
+		return false
+	case fromExit:
+		return t.judgeEnd(exit, end)
+	case errors.Is(err, errTry):
+		t.failed = &Error{Timeout, err}
+		t.avoid(exit)
+		t.c.retire(e) // its other streams may be well
+	case errors.Is(err, circuit.ErrTooManyStreams), errors.Is(err, circuit.ErrBusy):
+		t.failed = &Error{General, err}
+		t.c.retire(e)
+	default: // the circuit is gone, or as good as
+		t.failed = &Error{General, err}
+		t.c.discard(e)
+	}
+	return t.tries < maxTries
+}
+
+// judgeEnd decides by the exit's reason.
+func (t *trial) judgeEnd(exit exitID, end *circuit.EndError) (again bool) {
+	t.failed = &Error{codeOf(end.Reason), end}
+	t.avoid(exit)
+	switch end.Reason {
+	case cell.EndHibernating, cell.EndResource:
+		t.c.shun(exit)
+		return t.tries < maxTries
+	case cell.EndPolicy:
+		return t.tries < maxTries
+	case cell.EndResolve, cell.EndTimeout, cell.EndNoRoute, cell.EndMisc:
+		t.words++
+		return t.words < maxExitWord
+	}
+	return false
+}
+
+func (t *trial) avoid(exit exitID) {
+	if !slices.Contains(t.need.NotExit, exit) {
+		t.need.NotExit = append(t.need.NotExit[:len(t.need.NotExit):len(t.need.NotExit)], exit)
+	}
+}
+
+// giveUp turns the lack of a circuit into an error. What an exit has said
+// before says more.
+func (t *trial) giveUp(ctx context.Context, err error) error {
+	none, noPath := errors.AsType[*path.NoPathError](err)
+	switch {
+	case ctx.Err() != nil:
+		return timeUp(ctx, t.failed)
+	case noPath && t.failed != nil:
+		return t.failed
+	case noPath && (none.Rule() == path.RulePort || none.Position == path.Exit && none.Rule() == path.RuleFlag):
+		return &Error{NotAllowed, err}
+	case noPath:
+		return &Error{NetUnreachable, err}
+	}
+	return &Error{General, err}
+}
+
+// timeUp is the error of a request whose context has ended.
+func timeUp(ctx context.Context, last *Error) *Error {
+	cause := context.Cause(ctx)
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		return &Error{General, cause}
+	}
+	if last != nil && last.Err != nil {
+		return &Error{Timeout, errors.Join(cause, last.Err)}
+	}
+	return &Error{Timeout, cause}
+}
+
+// codeOf maps what an exit says to what an application is told.
+func codeOf(r cell.EndReason) Code {
+	switch r {
+	case cell.EndRefused, cell.EndReset, cell.EndDone:
+		return Refused
+	case cell.EndPolicy:
+		return NotAllowed
+	case cell.EndResolve, cell.EndNoRoute:
+		return HostUnreachable
+	case cell.EndTimeout:
+		return Timeout
+	}
+	return General
+}
+
+// acquire returns a circuit for a request, counted as used. It waits for one.
+func (c *Client) acquire(ctx context.Context, key string, n path.Need) (*entry, error) {
+	c.mu.Lock()
+	now := time.Now()
+	if c.ctx.Err() != nil {
+		c.mu.Unlock()
+		return nil, ErrClosed
+	}
+	c.pool.predict(n.Port, now)
+	if e := c.pool.take(key, n, now); e != nil {
+		c.guards.Used(e.attempt, now, c.rng)
+		c.mu.Unlock()
+		c.nudge() // the stock is one less
+		return e, nil
+	}
+	if len(c.pool.waiters) >= maxWaiters {
+		c.mu.Unlock()
+		return nil, ErrTooMany
+	}
+	w := &waiter{key: key, need: n, got: make(chan grant, 1)}
+	c.pool.waiters = append(c.pool.waiters, w)
+	c.mu.Unlock()
+	c.nudge()
+	return c.await(ctx, w)
+}
+
+// await waits until the pool answers.
+func (c *Client) await(ctx context.Context, w *waiter) (*entry, error) {
+	var g grant
+	select {
+	case g = <-w.got:
+	case <-ctx.Done():
+		c.mu.Lock()
+		c.pool.waiters = slices.DeleteFunc(c.pool.waiters, func(x *waiter) bool { return x == w })
+		c.mu.Unlock()
+		select {
+		case g = <-w.got: // given in the last moment
+		default:
+			return nil, ErrNoCircuit
+		}
+	}
+	if g.err != nil {
+		return nil, g.err
+	}
+	c.mu.Lock()
+	c.guards.Used(g.e.attempt, time.Now(), c.rng)
+	c.mu.Unlock()
+	c.nudge()
+	return g.e, nil
+}
+
+// release undoes one use of a circuit.
+func (c *Client) release(e *entry) {
+	c.mu.Lock()
+	c.pool.release(e, time.Now())
+	c.mu.Unlock()
+	c.nudge()
+}
+
+// retire keeps new streams off a circuit.
+func (c *Client) retire(e *entry) {
+	c.mu.Lock()
+	e.retired = true
+	c.mu.Unlock()
+}
+
+// discard takes a dead circuit out of the pool.
+func (c *Client) discard(e *entry) {
+	c.mu.Lock()
+	e.retired = true
+	c.pool.remove(e)
+	c.mu.Unlock()
+	_ = e.circuit.Close()
+	c.nudge()
+}
+
+// shun leaves an exit that takes no streams out of new circuits for a while,
+// and its unused circuits out of the stock.
+func (c *Client) shun(exit exitID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for id, until := range c.shunned {
+		if now.After(until) || len(c.shunned) >= maxShunned {
+			delete(c.shunned, id)
+		}
+	}
+	c.shunned[exit] = now.Add(shunFor)
+	for _, e := range c.pool.entries {
+		if e.path[path.Exit].ID == exit && !e.claimed {
+			e.retired = true
+		}
+	}
+}
+
+// shunnedExits returns the exits to leave out. mu is held.
+func (c *Client) shunnedExits(now time.Time) (list []exitID) {
+	for id, until := range c.shunned {
+		if now.Before(until) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// refused reports whether an exit's answer is one that the client must not
+// believe: a private address for a name of the public network.
+func (c *Client) refused(reply cell.ConnectedReply) bool {
+	return !c.netfile.PrivateAddresses && reply.Addr.IsValid() && directory.Private(reply.Addr)
+}

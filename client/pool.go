@@ -1,0 +1,230 @@
+package client
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tunic/client/path"
+)
+
+const ( // fixed by docs/protocol.md, "Clients"
+	maxDirtiness = 10 * time.Minute // from its first stream on a circuit takes new ones
+	unusedMin    = 30 * time.Minute // an unused circuit is closed after a time drawn between these
+	unusedMax    = 60 * time.Minute
+	portMemory   = time.Hour // a port that was used is prepared for
+	portCircuits = 2         // unused circuits that serve each such port
+)
+
+const ( // our choice
+	minClean      = 3                       // unused circuits kept ready in all
+	maxStockBuild = 4                       // of them under way at a time
+	maxBuilding   = 32                      // circuits under way at a time, with those that requests wait for
+	maxCircuits   = 1024                    // open at a time; some 10 KiB each here
+	maxWaiters    = 4096                    // requests that wait for a circuit
+	generalPort   = 443                     // that a circuit for anything serves
+	maxPorts      = 16                      // ports prepared for
+	linger        = time.Minute             // a circuit without streams that takes none: so that what was queued gets out
+	minPatience   = 1500 * time.Millisecond // before a circuit under way is no reason not to build another
+	maxPatience   = 5 * time.Second
+	freeFailures  = 8 // failures in a row before building pauses
+	backoffBase   = 50 * time.Millisecond
+	backoffCap    = 10 * time.Second
+)
+
+const _ = uint(maxBuilding - maxStockBuild) // does not compile unless requests have room beside the stock
+
+// A stage is how far a circuit has come.
+type stage uint8
+
+const (
+	building stage = iota
+	waiting        // built, but over a guard that is not the turn of yet
+	open
+	gone
+)
+
+// An entry is one circuit of the pool, from the decision to build it on.
+type entry struct {
+	id      uint64
+	path    path.Path
+	need    path.Need // what it was built for
+	attempt *path.Attempt
+	started time.Time
+	stage   stage
+	circuit builtCircuit // once built
+
+	claimed bool      // has, or had, streams: of the key and of no other
+	key     string    // the isolation key
+	dirtied time.Time // when it was claimed
+	expires time.Time // when it goes if it is not claimed
+	uses    int       // requests and connections on it
+	idle    time.Time // when uses became 0
+	retired bool      // takes no new streams
+	worn    bool      // its guard is not the preferred one any more
+}
+
+// fresh reports whether the circuit may take a stream.
+func (e *entry) fresh(now time.Time) bool {
+	return e.stage == open && !e.retired && (!e.claimed || now.Sub(e.dirtied) < maxDirtiness)
+}
+
+// A waiter is a request without a circuit.
+type waiter struct {
+	key  string
+	need path.Need
+	got  chan grant // has room for the one answer
+}
+
+// A grant is a circuit, counted as used, or the reason why there is none.
+type grant struct {
+	e   *entry
+	err error
+}
+
+// A pool is the client's circuits and who waits for them. It decides and does
+// nothing: no goroutine, no clock. The client's lock guards it.
+type pool struct {
+	rng     *rand.Rand
+	entries []*entry // in the order of their beginning
+	waiters []*waiter
+	ports   map[uint16]time.Time // when each was last asked for
+	barren  map[uint16]bool      // ports that no exit of this consensus serves
+	general path.Need            // what a circuit for anything must serve
+	lastID  uint64
+	ready   bool // a circuit has been open
+
+	failures int           // in a row
+	retryAt  time.Time     // no building before
+	usual    time.Duration // smoothed time of building, 0 at first
+}
+
+func newPool(rng *rand.Rand, now time.Time) *pool {
+	return &pool{rng: rng, ports: map[uint16]time.Time{generalPort: now, 80: now}, barren: map[uint16]bool{}, general: path.Need{Port: generalPort}}
+}
+
+// take returns a circuit for a request, counted as used, or nil: one of the
+// key's own, else an unused one, which becomes the key's.
+func (p *pool) take(key string, n path.Need, now time.Time) *entry {
+	var best *entry
+	better := func(e *entry) bool {
+		switch {
+		case best == nil:
+			return true
+		case e.claimed != best.claimed:
+			return e.claimed
+		case e.worn != best.worn:
+			return best.worn
+		}
+		return e.id > best.id
+	}
+	for _, e := range p.entries {
+		if e.fresh(now) && (!e.claimed || e.key == key) && path.Serves(e.path[path.Exit], n) && better(e) {
+			best = e
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	if !best.claimed {
+		best.claimed, best.key, best.dirtied = true, key, now
+	}
+	best.uses++
+	return best
+}
+
+// release undoes one use of a circuit.
+func (p *pool) release(e *entry, now time.Time) {
+	if e.uses--; e.uses == 0 {
+		e.idle = now
+	}
+}
+
+// serve gives circuits to those who wait, in the order of their coming.
+func (p *pool) serve(now time.Time) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w *waiter) bool {
+		e := p.take(w.key, w.need, now)
+		if e == nil {
+			return false
+		}
+		w.got <- grant{e: e}
+		return true
+	})
+}
+
+// fail answers the waiters for a need that no path serves.
+func (p *pool) fail(n path.Need, err error) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w *waiter) bool {
+		if !sameNeed(w.need, n) {
+			return false
+		}
+		w.got <- grant{err: err}
+		return true
+	})
+}
+
+func sameNeed(a, b path.Need) bool {
+	return a.Port == b.Port && a.Family == b.Family && slices.Equal(a.NotExit, b.NotExit)
+}
+
+// predict notes that a port was asked for.
+func (p *pool) predict(port uint16, now time.Time) {
+	if port == 0 {
+		return
+	}
+	p.ports[port] = now
+	for len(p.ports) > maxPorts {
+		oldest := port
+		for q, at := range p.ports {
+			if at.Before(p.ports[oldest]) {
+				oldest = q
+			}
+		}
+		delete(p.ports, oldest)
+	}
+}
+
+// add puts a circuit that is about to be built into the pool.
+func (p *pool) add(pa path.Path, a *path.Attempt, n path.Need, now time.Time) *entry {
+	p.lastID++
+	e := &entry{id: p.lastID, path: pa, attempt: a, need: n, started: now}
+	p.entries = append(p.entries, e)
+	return e
+}
+
+// opened makes a built circuit one that takes streams.
+func (p *pool) opened(e *entry, now time.Time) {
+	e.stage, p.ready = open, true
+	e.expires = now.Add(unusedMin + time.Duration(p.rng.Int64N(int64(unusedMax-unusedMin))))
+}
+
+// remove takes a circuit out of the pool.
+func (p *pool) remove(e *entry) {
+	e.stage = gone
+	if i := slices.Index(p.entries, e); i >= 0 {
+		p.entries = slices.Delete(p.entries, i, i+1)
+	}
+}
+
+// succeeded notes that building works.
+func (p *pool) succeeded(took time.Duration) {
+	p.failures, p.retryAt = 0, time.Time{}
+	if p.usual == 0 {
+		p.usual = took
+	}
+	p.usual = (7*p.usual + took) / 8
+}
+
+// failed notes a failure; after many in a row building pauses for a time that
+// doubles, and is drawn so that clients do not go in step.
+func (p *pool) failed(now time.Time) {
+	if p.failures++; p.failures <= freeFailures {
+		return
+	}
+	d := min(backoffBase<<min(p.failures-freeFailures, 16), backoffCap)
+	p.retryAt = now.Add(d/2 + time.Duration(p.rng.Int64N(int64(d/2))))
+}
+
+// patience is how long a circuit may be under way before another is begun for
+// those who wait.
+func (p *pool) patience() time.Duration { return min(max(2*p.usual, minPatience), maxPatience) }
