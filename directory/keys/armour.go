@@ -15,7 +15,7 @@ import (
 //
 //	tunic circuit key, version 1
 //	public KbXx…                  43 characters: 32 bytes in base64url
-//	private 0xq9…                 43 characters: seed (Ed25519) or scalar (X25519)
+//	private 0xq9…                 43 characters: seed (Ed25519) or clamped scalar (X25519)
 //	created 2026-11-21T12:00:00Z  link and circuit keys only
 //	published never               link and circuit keys only; or a time
 //	certificate AQOA…             195 characters; all but identities
@@ -190,6 +190,12 @@ func parseRecord(b []byte, kind fileKind) (*record, error) {
 	if err := l.done(); err != nil {
 		return nil, err
 	}
+	if scalar := r.private; kind.rotates() {
+		clamp(&scalar)
+		if scalar != r.private {
+			return nil, fmt.Errorf("key file: X25519 key that is not clamped: %w", ErrMalformed)
+		}
+	}
 	if r.derived() != r.public {
 		return nil, fmt.Errorf("key file: private and public key differ: %w", ErrMalformed)
 	}
@@ -213,6 +219,13 @@ func (r *record) derived() (p [32]byte) {
 	copy(p[:], key[32:])
 	clear(key)
 	return p
+}
+
+// clamp sets the five bits of an X25519 scalar that its use ignores (RFC 7748,
+// section 5), so that a key has one text.
+func clamp(scalar *[32]byte) {
+	scalar[0] &= 248
+	scalar[31] = scalar[31]&127 | 64
 }
 
 func (r *record) wipe() { clear(r.private[:]) }

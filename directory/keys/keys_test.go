@@ -57,7 +57,8 @@ func TestWipeOverwritesTheSeed(t *testing.T) {
 }
 
 func TestGeneratedKeysDiffer(t *testing.T) {
-	if GenerateIdentity().Public() == GenerateIdentity().Public() || GenerateLink().Public() == GenerateLink().Public() {
+	a, b := GenerateIdentity().Public(), GenerateIdentity().Public()
+	if c, d := GenerateLink().Public(), GenerateLink().Public(); a == b || c == d {
 		t.Error("two keys are one")
 	}
 }

@@ -32,9 +32,6 @@ var (
 	authorityLinkRotation = rotation{kind: fileLink, life: 365 * day, overlap: 30 * day, byHand: true}
 )
 
-// certLife is how long a certificate for such a key holds.
-func (r rotation) certLife() time.Duration { return r.life + r.overlap }
-
 // agreementKey is *LinkKey or *CircuitKey.
 type agreementKey interface {
 	comparable
@@ -142,6 +139,7 @@ func (r *ring[K]) write(disk storage, e *entry[K]) error {
 	defer clear(scalar)
 	rec := record{kind: r.kind, public: e.key.public(), private: [32]byte(scalar), created: e.created, published: e.published, cert: e.cert}
 	defer rec.wipe()
+	clamp(&rec.private)
 	b := rec.encode()
 	defer clear(b)
 	return disk.write(r.file(rec.public), b)

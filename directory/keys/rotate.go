@@ -95,7 +95,7 @@ func (r *ring[K]) recertifyAt(s *SigningKey, now time.Time) time.Time {
 	case r.byHand:
 		return farFuture
 	}
-	return e.cert.Expires.Add(-r.certLife() / 2)
+	return e.cert.Expires.Add(-r.overlap)
 }
 
 func (r *ring[K]) recertify(disk storage, s *SigningKey, now time.Time) error {
@@ -115,9 +115,9 @@ func (r *ring[K]) certificate(e *entry[K], s *SigningKey, now time.Time) Certifi
 // expiry returns when a certificate made now expires.
 func (r *ring[K]) expiry(e *entry[K], now time.Time) time.Time {
 	if r.byHand {
-		return e.created.Add(r.certLife())
+		return e.created.Add(r.life + r.overlap)
 	}
-	return now.Add(r.certLife())
+	return now.Add(r.life + 2*r.overlap)
 }
 
 // heal mends times in the future, where the clock has been turned back: else
