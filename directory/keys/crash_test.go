@@ -55,8 +55,17 @@ func (s *story) ready() {
 
 // publish tells others the newest keys, then the set that this is done.
 func (s *story) publish() {
-	s.ready()
+	s.tell()
 	link, _ := s.set.Link()
+	circuit, _ := s.set.Circuit()
+	if err := s.set.Published(link, circuit, s.now); err != nil && !errors.Is(err, errFault) {
+		s.t.Fatalf("published: %v", err)
+	}
+}
+
+// tell only tells others: the process may die before it can note that.
+func (s *story) tell() {
+	s.ready()
 	circuit, _ := s.set.Circuit()
 	if _, ok := s.published[circuit.ID()]; !ok {
 		for old := range s.published {
@@ -65,9 +74,6 @@ func (s *story) publish() {
 			}
 		}
 		s.published[circuit.ID()] = s.now
-	}
-	if err := s.set.Published(link, circuit, s.now); err != nil && !errors.Is(err, errFault) {
-		s.t.Fatalf("published: %v", err)
 	}
 }
 
@@ -127,6 +133,8 @@ func (s *story) run() {
 		s.renew()
 		s.check()
 		if d%2 == 0 {
+			s.tell()
+			s.start()
 			s.publish()
 		}
 		s.check()
@@ -168,6 +176,7 @@ func TestSetSurvivesAnyOrderOfFaults(t *testing.T) {
 			"wait":    func(t *rapid.T) { s.now = s.now.Add(time.Duration(rapid.Int64Range(0, int64(8*day)).Draw(t, "for"))) },
 			"renew":   func(*rapid.T) { s.renew() },
 			"publish": func(*rapid.T) { s.publish() },
+			"tell":    func(*rapid.T) { s.tell() },
 			"restart": func(*rapid.T) { s.start() },
 			"fault": func(t *rapid.T) {
 				s.arm(rapid.IntRange(1, 4).Draw(t, "call"), rapid.SampledFrom(faults).Draw(t, "how"))
