@@ -45,13 +45,7 @@ func (v *Vote) Sign(k *keys.SigningKey) ([]byte, error) {
 		return nil, fmt.Errorf("encode vote of %d relays: %w", len(v.Entries), ErrTooLarge)
 	}
 	w := &writer{b: make([]byte, 0, 8192+len(v.Entries)*512)}
-	v.encodeHead(w)
-	if !strictly(v.Entries, compareEntries) {
-		w.fail("order of relays")
-	}
-	for i := range v.Entries {
-		v.Entries[i].encode(w, v.Known)
-	}
+	v.encode(w)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -61,6 +55,17 @@ func (v *Vote) Sign(k *keys.SigningKey) ([]byte, error) {
 	}
 	v.digest = DigestOf(doc)
 	return doc, nil
+}
+
+// encode appends all but the signature.
+func (v *Vote) encode(w *writer) {
+	v.encodeHead(w)
+	if !strictly(v.Entries, compareEntries) {
+		w.fail("order of relays")
+	}
+	for i := range v.Entries {
+		v.Entries[i].encode(w, v.Known)
+	}
 }
 
 func compareEntries(a, b VoteEntry) int { return CompareID(a.ID, b.ID) }
