@@ -1,0 +1,114 @@
+package authority
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tunic/directory"
+)
+
+// ballot returns this authority's own vote for a period. Once made it stays
+// what it is, also across restarts: two would be a lie.
+func (a *Authority) ballot(p *period, now time.Time) (doc []byte, v *directory.Vote, err error) {
+	doc, err = a.store.own(bucketVotes, p.round.ValidAfter)
+	if err != nil {
+		return nil, nil, err
+	}
+	if doc == nil {
+		if doc, err = a.newBallot(p, now); err != nil {
+			return nil, nil, fmt.Errorf("make vote: %w", err)
+		}
+		if doc, err = a.store.once(bucketVotes, p.round.ValidAfter, doc); err != nil {
+			return nil, nil, err
+		}
+	}
+	v, err = directory.ParseVote(doc, a.network)
+	if err != nil { // also shows that the others will be able to read it
+		return nil, nil, fmt.Errorf("own vote: %w", err)
+	}
+	return doc, v, nil
+}
+
+func (a *Authority) newBallot(p *period, now time.Time) ([]byte, error) {
+	key, cert := a.cfg.Keys.Signing()
+	if key == nil {
+		return nil, errNoSigningKey
+	}
+	a.mu.Lock()
+	previous := a.previous
+	a.mu.Unlock()
+	v := &directory.Vote{
+		Network:    a.network.Digest(),
+		Author:     a.self,
+		Signing:    cert,
+		ValidAfter: p.round.ValidAfter,
+		Published:  directory.Moment(now),
+		Methods:    Methods,
+		Known:      directory.AllFlags,
+		Params:     a.cfg.Params,
+		Previous:   previous,
+		Entries:    a.reg.entries(now, p.round.ValidAfter),
+	}
+	return v.Sign(key)
+}
+
+// conclude computes the consensus of the counted votes and signs its
+// checkpoint, on the disk before anybody sees it. When this authority signed
+// another one for this period before a restart, that one stays the only one.
+func (a *Authority) conclude(p *period, votes []*directory.Vote) error {
+	result, err := Tally(a.network, p.round, votes)
+	if err != nil {
+		return err
+	}
+	doc, err := result.Consensus.Encode()
+	if err != nil {
+		return fmt.Errorf("consensus: %w", err)
+	}
+	checkpoint, peaks, err := result.Previous.Next(a.network, p.round.ValidAfter, doc)
+	if err != nil {
+		return err
+	}
+	signed, err := a.signOnce(checkpoint)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.adoptLocked(result.Previous)
+	if signed.Checkpoint != *checkpoint {
+		_, _, err := p.sign.merge(signed)
+		return errors.Join(errOtherOwn, err)
+	}
+	return p.sign.sign(signed, doc, peaks)
+}
+
+// signOnce signs a checkpoint, or returns what was signed for its period before.
+func (a *Authority) signOnce(c *directory.Checkpoint) (*directory.SignedCheckpoint, error) {
+	key, cert := a.cfg.Keys.Note()
+	if key == nil {
+		return nil, errNoNoteKey
+	}
+	signed := &directory.SignedCheckpoint{Checkpoint: *c}
+	if err := signed.Sign(cert, key); err != nil {
+		return nil, err
+	}
+	doc, err := signed.Encode()
+	if err != nil {
+		return nil, err
+	}
+	kept, err := a.store.once(bucketSigned, c.ValidAfter, doc)
+	if err != nil {
+		return nil, err
+	}
+	return directory.ParseSignedCheckpoint(kept)
+}
+
+// adoptLocked makes h the newest majority-signed checkpoint known here, if it
+// is. The authority's lock is held.
+func (a *Authority) adoptLocked(h *directory.History) {
+	if h == nil || a.previous != nil && !h.Signed.Checkpoint.ValidAfter.After(a.previous.Signed.Checkpoint.ValidAfter) {
+		return
+	}
+	a.previous = h
+}

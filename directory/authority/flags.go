@@ -1,0 +1,190 @@
+package authority
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tunic/directory"
+)
+
+const ( // fixed by docs/protocol.md, "Flags": absolute thresholds; Tor's
+	fastBandwidth   = 100_000   // bytes/s
+	guardBandwidth  = 2_000_000 // bytes/s
+	guardFraction   = 0.98      // of the time known
+	guardFamiliar   = 8 * 24 * time.Hour
+	stableBetween   = 5 * 24 * time.Hour
+	stableUptime    = 30 * 24 * time.Hour
+	activeBandwidth = 4_000         // bytes/s: less does not count in quantiles
+	enoughAbsolute  = 20            // relays that meet a flag's absolute thresholds, for these to count
+	enoughHistory   = 4 * time.Hour // of observing, before runs say more than uptime
+)
+
+const ( // fixed by docs/protocol.md, "Flags": how close to a quantile is as good
+	fractionSlack = 0.02 // a relay with one short failure is no worse than its peers
+	topQuarter    = 0.75
+	lowestEighth  = 0.125
+)
+
+const ( // fixed by docs/protocol.md, "Weights"; bytes/s
+	unobservedBandwidth = 100_000    // believed at most of a relay that has observed nothing yet
+	claimedBandwidth    = 10_000_000 // believed at most of any, until bandwidth is measured
+)
+
+// facts is what a decision about a relay's flags takes: measured, claimed, or
+// from its descriptor.
+type facts struct {
+	opinion   opinion
+	exits     bool    // its policy serves both ports that an Exit must
+	bandwidth uint64  // bytes/s, as believed
+	between   float64 // seconds: mean time between failures
+	run       float64 // seconds of the run that goes on
+	fraction  float64 // of known time present
+	known     float64 // weighted seconds that it has been known
+}
+
+// An opinion is whether an authority says that a relay runs.
+type opinion uint8
+
+const (
+	noOpinion opinion = iota
+	down
+	up
+)
+
+// thresholds are what separates relays that bear a flag from the others, drawn
+// from all active relays that one authority knows.
+type thresholds struct {
+	fast     uint64
+	between  float64 // Stable, where runs are known long enough
+	run      float64 // Stable, else
+	useRuns  bool
+	familiar float64
+	fraction float64
+	guard    uint64
+}
+
+// flagger decides flags for all relays of one vote.
+type flagger struct {
+	t    thresholds
+	tick float64 // seconds: resolution of times, one interval between tests
+}
+
+// newFlagger computes the thresholds from the facts of all relays. observing
+// is how long the authority has been keeping history, tick the interval at
+// which it tests.
+func newFlagger(all []facts, observing, tick time.Duration) *flagger {
+	active := make([]facts, 0, len(all))
+	for _, f := range all {
+		if f.opinion == up && f.bandwidth >= activeBandwidth {
+			active = append(active, f)
+		}
+	}
+	g := &flagger{tick: tick.Seconds()}
+	g.t.useRuns = observing >= enoughHistory
+	bandwidth := column(active, func(f *facts) uint64 { return f.bandwidth })
+	g.t.fast = relative(bandwidth, lowestEighth, fastBandwidth)
+	g.t.guard = relative(bandwidth, topQuarter, guardBandwidth)
+	g.t.between = relative(column(active, func(f *facts) float64 { return f.between }), 0.5, stableBetween.Seconds())
+	g.t.run = relative(column(active, func(f *facts) float64 { return f.run }), 0.5, stableUptime.Seconds())
+	known := column(active, func(f *facts) float64 { return f.known })
+	g.t.familiar = relative(known, lowestEighth, guardFamiliar.Seconds())
+	familiar := make([]facts, 0, len(active))
+	for _, f := range active {
+		if g.familiar(&f) {
+			familiar = append(familiar, f)
+		}
+	}
+	g.t.fraction = relative(column(familiar, func(f *facts) float64 { return f.fraction }), 0.5, guardFraction)
+	return g
+}
+
+// flags returns what the authority says of a relay, and on which flags it has
+// no opinion: of a relay that it may not have reached yet it can't judge how
+// good it is.
+func (g *flagger) flags(f *facts) (set, unknown directory.Flags) {
+	set = directory.Valid
+	if f.exits {
+		set |= directory.Exit
+	}
+	switch f.opinion {
+	case noOpinion:
+		return set, directory.Running | directory.Fast | directory.Stable | directory.Guard
+	case down:
+		return set, 0
+	}
+	set |= directory.Running
+	if g.fast(f) {
+		set |= directory.Fast
+	}
+	if g.stable(f) {
+		set |= directory.Stable
+	}
+	if g.fast(f) && g.stable(f) && g.guard(f) {
+		set |= directory.Guard
+	}
+	return set, 0
+}
+
+func (g *flagger) fast(f *facts) bool { return f.bandwidth >= g.t.fast }
+
+func (g *flagger) stable(f *facts) bool {
+	if g.t.useRuns {
+		return f.between+g.tick >= g.t.between
+	}
+	return f.run+g.tick >= g.t.run
+}
+
+func (g *flagger) familiar(f *facts) bool { return f.known+g.tick >= g.t.familiar }
+
+func (g *flagger) guard(f *facts) bool {
+	return g.familiar(f) && f.fraction+fractionSlack >= g.t.fraction && f.bandwidth >= g.t.guard
+}
+
+// relative returns the threshold that a quantile of the values gives, or the
+// absolute one where that is lower and enough relays meet it: in a small
+// network, a fixed number says nothing about who is good.
+func relative[T cmp.Ordered](sorted []T, quantile float64, absolute T) T {
+	t := atQuantile(sorted, quantile)
+	met, _ := slices.BinarySearch(sorted, absolute)
+	if len(sorted)-met >= enoughAbsolute {
+		t = min(t, absolute)
+	}
+	return t
+}
+
+// atQuantile returns the value below which the given share of the values lies,
+// the zero value if there are none.
+func atQuantile[T cmp.Ordered](sorted []T, quantile float64) (v T) {
+	if len(sorted) == 0 {
+		return v
+	}
+	return sorted[min(len(sorted)-1, int(quantile*float64(len(sorted))))]
+}
+
+func column[T cmp.Ordered](all []facts, of func(*facts) T) []T {
+	list := make([]T, len(all))
+	for i := range all {
+		list[i] = of(&all[i])
+	}
+	slices.Sort(list)
+	return list
+}
+
+// believed returns the bandwidth in bytes/s that an authority believes of a
+// descriptor's claims: what it offers steadily, in bursts, and has observed,
+// whichever is least, and no more than a cap.
+func believed(d *directory.Descriptor) uint64 {
+	b := min(d.Rate, d.Burst)
+	if d.Observed > 0 {
+		return min(b, d.Observed, claimedBandwidth)
+	}
+	return min(b, unobservedBandwidth)
+}
+
+// weightOf returns a bandwidth in bytes/s as a weight in kB/s, at least 1.
+func weightOf(bandwidth uint64) uint64 { return max(1, bandwidth/1000) }
+
+// servesExit reports whether a port summary has both ports that the flag Exit
+// stands for.
+func servesExit(s directory.PortSummary) bool { return s.Allows(80) && s.Allows(443) }

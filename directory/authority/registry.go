@@ -1,0 +1,296 @@
+package authority
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"tunic/directory"
+	"tunic/directory/keys"
+)
+
+const (
+	maxRelays    = 50_000              // fixed by docs/protocol.md, "Votes": a vote lists no more
+	maxAge       = 18 * time.Hour      // fixed by docs/protocol.md, "Admission"
+	maxAhead     = 12 * time.Hour      // fixed by docs/protocol.md, "Admission"
+	forgetAfter  = 90 * 24 * time.Hour // fixed by docs/protocol.md, "Facts": then nothing counts any more
+	newRate      = 20                  // our choice: unknown relays a second, so that testing them harms nobody
+	newBurst     = 200                 // our choice: and at once: a network's start
+	sameContents = 2 * time.Hour       // our choice: a descriptor that says nothing new is not taken before; Tor's
+)
+
+// Why a descriptor is not taken.
+var (
+	errStale     = errors.New("published too long ago")
+	errFuture    = errors.New("published in the future")
+	errOlder     = errors.New("older than the one held")
+	errAuthority = errors.New("claims to be an authority")
+	errFull      = errors.New("too many relays")
+	errTooFast   = errors.New("too many new relays at once")
+)
+
+// registry knows the relays: their descriptors, their histories, when to test
+// them. It does no I/O and reads no clock. It is safe for use by several
+// goroutines at once.
+type registry struct {
+	network *directory.Network
+	cadence cadence
+
+	mu      sync.Mutex // guards what follows
+	relays  map[keys.RelayID]*relay
+	queue   probeQueue              // all relays with a descriptor that are not being tested
+	dirty   map[keys.RelayID]change // not on the disk yet
+	rng     *rand.Rand
+	tokens  float64 // for relays not seen before
+	filled  time.Time
+	started time.Time
+	since   time.Time // when this authority began to keep history
+}
+
+// relay is what the registry knows of one.
+type relay struct {
+	id          keys.RelayID
+	descriptor  *directory.Descriptor // nil: only its history is known
+	raw         []byte
+	history     history
+	firstListed time.Time // zero: not in a consensus yet
+
+	due     time.Time // next test
+	place   int       // in the queue, -1 if not there
+	testing bool
+	again   bool // address or key changed while it was tested
+}
+
+func newRegistry(n *directory.Network, now time.Time, rng *rand.Rand) *registry {
+	return &registry{
+		network: n, cadence: cadenceOf(n),
+		relays: make(map[keys.RelayID]*relay), dirty: make(map[keys.RelayID]change),
+		rng: rng, tokens: newBurst, filled: now, started: now, since: now,
+	}
+}
+
+// A verdict is what became of an uploaded descriptor.
+type verdict struct {
+	known bool // it was there already, or says nothing new
+}
+
+// admit takes a descriptor that verified. A relay whose address or link key is
+// new is tested at once.
+func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (verdict, error) {
+	if err := g.screen(d, now); err != nil {
+		return verdict{}, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.relays[d.ID]
+	if r == nil {
+		switch {
+		case len(g.relays) >= maxRelays:
+			return verdict{}, errFull
+		case !g.takeToken(now):
+			return verdict{}, errTooFast
+		}
+		r = &relay{id: d.ID, place: -1, history: history{FirstSeen: now, Faded: fadeNumber(now)}}
+		g.relays[d.ID] = r
+	}
+	old := r.descriptor
+	if old != nil {
+		switch {
+		case old.Digest() == d.Digest():
+			return verdict{known: true}, nil
+		case d.Published.Before(old.Published):
+			return verdict{}, errOlder
+		case sameClaims(old, d) && d.Published.Sub(old.Published) < g.minRepeat():
+			return verdict{known: true}, nil
+		}
+	}
+	r.descriptor, r.raw = d, bytes.Clone(raw)
+	r.history.restarted(now, d.Published.Add(-d.Uptime))
+	g.dirty[d.ID] |= changedDescriptor | changedHistory
+	switch {
+	case old == nil:
+		g.testAt(r, now)
+	case !sameTarget(old, d):
+		r.history.moved(now)
+		g.testAt(r, now)
+	}
+	return verdict{}, nil
+}
+
+// screen checks what needs nothing but the descriptor.
+func (g *registry) screen(d *directory.Descriptor, now time.Time) error {
+	switch {
+	case now.Sub(d.Published) > maxAge:
+		return errStale
+	case d.Published.Sub(now) > maxAhead:
+		return errFuture
+	case g.network.Authority(d.ID) != nil:
+		return errAuthority
+	}
+	for i := range g.network.Authorities {
+		for _, addr := range g.network.Authorities[i].Addrs {
+			if slices.Contains(d.Addrs, addr) {
+				return errAuthority
+			}
+		}
+	}
+	return nil
+}
+
+// takeToken admits relays not seen before at a bounded rate: each costs a test
+// at an address that a stranger chose.
+func (g *registry) takeToken(now time.Time) bool {
+	if d := now.Sub(g.filled); d > 0 {
+		g.tokens = min(newBurst, g.tokens+d.Seconds()*newRate)
+		g.filled = now
+	}
+	if g.tokens < 1 {
+		return false
+	}
+	g.tokens--
+	return true
+}
+
+// minRepeat is how soon a descriptor that says nothing new is taken again; two
+// periods where these are short.
+func (g *registry) minRepeat() time.Duration { return min(sameContents, 2*g.network.Timing.Period) }
+
+// sameClaims reports whether two descriptors of a relay give authorities the
+// same to say.
+func sameClaims(a, b *directory.Descriptor) bool {
+	ra, rb := a.Relay(), b.Relay()
+	return sameFacts(&ra, &rb) && believed(a) == believed(b) && a.Contact == b.Contact && a.Platform == b.Platform
+}
+
+// sameTarget reports whether a test of one says something of the other.
+func sameTarget(a, b *directory.Descriptor) bool {
+	return a.Link.Subject == b.Link.Subject && slices.Equal(a.Addrs, b.Addrs) && a.LinkVersions == b.LinkVersions
+}
+
+// descriptor returns a relay's newest descriptor, nil if there is none. The
+// caller must not change it.
+func (g *registry) descriptor(id keys.RelayID) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.relays[id]; r != nil {
+		return r.raw
+	}
+	return nil
+}
+
+// lacks reports whether another authority's entry is about a newer descriptor
+// than the one held.
+func (g *registry) lacks(e *directory.VoteEntry) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.relays[e.ID]
+	return r == nil || r.descriptor == nil ||
+		r.descriptor.Digest() != e.Descriptor && r.descriptor.Published.Before(e.Published)
+}
+
+// entries returns what this authority says of all relays with a fresh
+// descriptor, ascending by identity, for a consensus valid from validAfter.
+func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fresh := make([]*relay, 0, len(g.relays))
+	for _, r := range g.relays {
+		if r.descriptor != nil && now.Sub(r.descriptor.Published) <= maxAge {
+			fresh = append(fresh, r)
+		}
+	}
+	slices.SortFunc(fresh, func(a, b *relay) int { return bytes.Compare(a.id[:], b.id[:]) })
+	all := make([]facts, len(fresh))
+	for i, r := range fresh {
+		all[i] = g.facts(r, now)
+	}
+	flagger := newFlagger(all, now.Sub(g.since), g.cadence.interval)
+	entries := make([]directory.VoteEntry, len(fresh))
+	for i, r := range fresh {
+		entries[i] = directory.VoteEntry{
+			Relay:      r.descriptor.Relay(),
+			Published:  r.descriptor.Published,
+			Descriptor: r.descriptor.Digest(),
+		}
+		e := &entries[i]
+		e.Flags, e.Unknown = flagger.flags(&all[i])
+		e.Weight = weightOf(all[i].bandwidth)
+		e.FirstListed = r.firstListed
+		if e.FirstListed.IsZero() {
+			e.FirstListed = dayOf(validAfter)
+		}
+	}
+	return entries
+}
+
+func (g *registry) facts(r *relay, now time.Time) facts {
+	r.history.count(now)
+	entry := r.descriptor.Relay()
+	return facts{
+		opinion:   g.cadence.opinionOf(&r.history, now, now.Sub(g.started)),
+		exits:     servesExit(entry.Ports) || servesExit(entry.Ports6),
+		bandwidth: believed(r.descriptor),
+		between:   r.history.betweenFailures(),
+		run:       r.history.Run,
+		fraction:  r.history.fractionUp(),
+		known:     r.history.Known,
+	}
+}
+
+func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// listed notes which relays a consensus lists, and since when it says so.
+func (g *registry) listed(c *directory.Consensus) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range c.Relays {
+		e := &c.Relays[i]
+		if r := g.relays[e.ID]; r != nil && !r.firstListed.Equal(e.FirstListed) {
+			r.firstListed = e.FirstListed
+			g.dirty[e.ID] |= changedHistory
+		}
+	}
+}
+
+// forget drops descriptors that have expired and relays long gone.
+func (g *registry) forget(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, r := range g.relays {
+		if r.descriptor != nil && now.Sub(r.descriptor.Published) > maxAge+maxAhead && !r.testing {
+			r.history.count(now)
+			r.history.endRun()
+			r.history.state = unknown
+			r.descriptor, r.raw = nil, nil
+			g.queue.remove(r)
+			g.dirty[id] |= changedDescriptor | changedHistory
+		}
+		last := r.history.LastReached
+		if last.IsZero() {
+			last = r.history.FirstSeen
+		}
+		if r.descriptor == nil && (now.Sub(last) > forgetAfter || r.history.LastReached.IsZero()) {
+			delete(g.relays, id)
+			g.dirty[id] = changedGone
+		}
+	}
+}
+
+// count returns how many relays have a descriptor, and how many of them run.
+func (g *registry) count(now time.Time) (known, running int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.relays {
+		if r.descriptor == nil {
+			continue
+		}
+		known++
+		if g.cadence.opinionOf(&r.history, now, now.Sub(g.started)) == up {
+			running++
+		}
+	}
+	return known, running
+}
