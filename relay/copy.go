@@ -1,0 +1,162 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tunic/cell"
+	"tunic/relay/exit"
+)
+
+// A carrier is the relay's end of a stream, as relayBytes needs it.
+type carrier interface {
+	io.ReaderFrom
+	io.WriterTo
+	CloseWrite() error
+	Refuse(reason cell.EndReason)
+}
+
+// relayBytes moves bytes between a stream and its connection, each direction
+// until its own end. The end of one direction is passed on and leaves the other
+// open; a failure ends both. It returns the reason to end the stream with, which
+// after two orderly ends is 0.
+func relayBytes(s carrier, conn net.Conn) cell.EndReason {
+	w := newWatched(conn)
+	defer w.stop()
+	out := make(chan struct{})
+	go func() { // ends with the stream, or when conn closes
+		defer close(out)
+		if _, err := s.WriteTo(w); err != nil {
+			w.abort(cell.EndMisc, err)
+			return
+		}
+		w.half()
+		if err := w.CloseWrite(); err != nil {
+			w.abort(cell.EndMisc, err)
+		}
+	}()
+	_, err := s.ReadFrom(w)
+	if err == nil {
+		w.half()
+		err = s.CloseWrite()
+	}
+	if err != nil {
+		w.abort(cell.EndMisc, err)
+		s.Refuse(w.reason())
+	}
+	<-out
+	return w.reason()
+}
+
+// watched is a connection with a limit on how long nothing happens on it.
+type watched struct {
+	net.Conn
+	last  atomic.Int64 // when a byte last moved, nanoseconds since begun
+	idle  atomic.Int64 // nanoseconds without a byte after which it ends
+	begun time.Time
+
+	mu    sync.Mutex // guards what follows
+	timer *time.Timer
+	why   cell.EndReason // 0 while nothing has gone wrong
+}
+
+func newWatched(conn net.Conn) *watched {
+	w := &watched{Conn: conn, begun: time.Now()}
+	w.idle.Store(int64(idleOpen))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(idleOpen, w.check)
+	return w
+}
+
+// Read reads from the connection.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.touch()
+	return n, err
+}
+
+// Write writes to the connection.
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.touch()
+	return n, err
+}
+
+// WriteBuffers writes several buffers to the connection, in one system call where
+// it can; package circuit looks for it.
+func (w *watched) WriteBuffers(b *net.Buffers) (int64, error) {
+	n, err := b.WriteTo(w.Conn)
+	w.touch()
+	return n, err
+}
+
+func (w *watched) touch() { w.last.Store(int64(time.Since(w.begun))) }
+
+// CloseWrite sends the end of what is written, where the connection can.
+func (w *watched) CloseWrite() error {
+	if c, ok := w.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// half shortens the limit: one direction has ended.
+func (w *watched) half() {
+	w.touch()
+	w.idle.Store(int64(idleHalf))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Reset(idleHalf)
+}
+
+// check is called by the timer: it ends a connection that is idle, or comes back
+// when it could be.
+func (w *watched) check() {
+	quiet := time.Since(w.begun) - time.Duration(w.last.Load())
+	limit := time.Duration(w.idle.Load())
+	if quiet >= limit {
+		w.abort(cell.EndTimeout, nil)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.why == 0 {
+		w.timer.Reset(limit - quiet)
+	}
+}
+
+// abort ends both directions; the first reason stays. err, if it is one of the
+// connection's, says more than the reason given.
+func (w *watched) abort(reason cell.EndReason, err error) {
+	if r := exit.Reason(err); err != nil && r != cell.EndMisc {
+		reason = r
+	}
+	w.mu.Lock()
+	if w.why == 0 {
+		w.why = reason
+	}
+	w.timer.Stop()
+	w.mu.Unlock()
+	if c, ok := w.Conn.(interface{ SetLinger(int) error }); ok {
+		c.SetLinger(0) // the destination learns that it was no orderly end
+	}
+	w.Conn.Close()
+}
+
+// reason returns why the connection was aborted, 0 if it was not.
+func (w *watched) reason() cell.EndReason {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.why
+}
+
+// stop ends the timer.
+func (w *watched) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}

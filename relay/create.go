@@ -1,0 +1,355 @@
+package relay
+
+import (
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"tunic/cell"
+	"tunic/cell/link"
+	"tunic/cell/work"
+	"tunic/circuit"
+	"tunic/circuit/handshake"
+	"tunic/directory/keys"
+)
+
+// creates is the circuits that are about to begin: handshakes that arrive in
+// fragments, and those that wait for a worker.
+type creates struct {
+	mu      sync.Mutex // guards what follows; held for a few instructions only
+	links   map[*link.Link]*linkCreates
+	clients int    // reassemblies of clients' links
+	extends int    // EXTENDs under way
+	serial  uint64 // of the next link
+}
+
+// linkCreates is what concerns one link.
+type linkCreates struct {
+	serial    uint64
+	arriving  map[cell.CircuitID]*reassembly
+	answering map[cell.CircuitID]struct{} // complete, waiting for a worker or with one
+	refused   []cell.CircuitID            // whose first fragment was refused: the newest ones
+	extends   int                         // EXTENDs under way that came over the link
+}
+
+// maxRefused bounds linkCreates.refused, our choice: fragments behind the first
+// follow at once.
+const maxRefused = 64
+
+// A reassembly is a CREATE of which fragments are missing.
+type reassembly struct {
+	fragments cell.Assembler
+	client    bool
+	timer     *time.Timer
+}
+
+// NewCircuit takes a cell for an id without a circuit. It runs on the link's
+// reader.
+func (r *Relay) NewCircuit(l *link.Link, id cell.CircuitID, cmd cell.Command, body []byte, _ *link.Batch) {
+	switch cmd {
+	case cell.Create:
+		r.receiveCreate(l, id, body)
+	case cell.CreateDir:
+		r.receiveCreateDir(l, id, body)
+	}
+}
+
+// LinkClosed forgets what was arriving on l. Package circuit hears of circuits.
+func (r *Relay) LinkClosed(l *link.Link) {
+	c := &r.creates
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lc := c.links[l]
+	if lc == nil {
+		return
+	}
+	for id := range lc.arriving {
+		c.removeLocked(lc, id)
+	}
+	delete(c.links, l)
+}
+
+// ofLocked returns what concerns l.
+func (c *creates) ofLocked(l *link.Link) *linkCreates {
+	lc := c.links[l]
+	if lc == nil {
+		c.serial++
+		lc = &linkCreates{serial: c.serial, arriving: make(map[cell.CircuitID]*reassembly), answering: make(map[cell.CircuitID]struct{})}
+		c.links[l] = lc
+		select {
+		case <-l.Done(): // LinkClosed may have been called already
+			delete(c.links, l)
+		default:
+		}
+	}
+	return lc
+}
+
+// serialOf returns a number that tells l apart from all other links.
+func (c *creates) serialOf(l *link.Link) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ofLocked(l).serial
+}
+
+// removeLocked ends a reassembly.
+func (c *creates) removeLocked(lc *linkCreates, id cell.CircuitID) {
+	a := lc.arriving[id]
+	if a == nil {
+		return
+	}
+	a.timer.Stop()
+	delete(lc.arriving, id)
+	if a.client {
+		c.clients--
+	}
+}
+
+// refuse answers a cell with DESTROY and counts why.
+func (r *Relay) refuse(l *link.Link, id cell.CircuitID, reason cell.Reason, why cause) {
+	r.counts.refuse(why)
+	l.Refuse(id, reason)
+}
+
+// receiveCreate takes a fragment of CREATE.
+func (r *Relay) receiveCreate(l *link.Link, id cell.CircuitID, body []byte) {
+	whole, reason, why := r.reassemble(l, id, body)
+	switch {
+	case reason != cell.ReasonNone:
+		r.refuse(l, id, reason, why)
+	case whole != nil:
+		r.submit(l, id, whole)
+	}
+}
+
+// reassemble adds a fragment and returns the handshake when it was the last. A
+// reason says that the circuit is refused.
+func (r *Relay) reassemble(l *link.Link, id cell.CircuitID, body []byte) (whole []byte, reason cell.Reason, why cause) {
+	c := &r.creates
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lc := c.ofLocked(l)
+	if _, busy := lc.answering[id]; busy {
+		delete(lc.answering, id) // its answer is not sent any more
+		return nil, cell.ReasonProtocol, causeFragment
+	}
+	a := lc.arriving[id]
+	if a == nil {
+		if lc.wasRefused(id, body) {
+			return nil, cell.ReasonNone, 0
+		}
+		if reason, why := r.admitLocked(l, lc); reason != cell.ReasonNone {
+			lc.noteRefused(id)
+			return nil, reason, why
+		}
+		a = r.beginLocked(l, lc, id)
+	}
+	whole, err := a.fragments.Add(body)
+	if err != nil {
+		c.removeLocked(lc, id)
+		return nil, cell.ReasonProtocol, causeFragment
+	}
+	if whole != nil {
+		c.removeLocked(lc, id)
+		lc.answering[id] = struct{}{}
+	}
+	return whole, cell.ReasonNone, 0
+}
+
+// admitLocked says whether a new circuit may begin on l.
+func (r *Relay) admitLocked(l *link.Link, lc *linkCreates) (cell.Reason, cause) {
+	_, class, _ := l.Peer()
+	switch {
+	case r.draining.Load():
+		return cell.ReasonHibernating, causeDraining
+	case len(lc.arriving) >= maxLinkReassemblies, class == work.Stranger && r.creates.clients >= maxReassemblies:
+		return cell.ReasonResource, causeReassemblies
+	}
+	return r.admitCircuit(l, class)
+}
+
+// admitCircuit says whether one more circuit of l's peer is too much. Relays
+// carry the circuits of all clients, so that their number says nothing.
+func (r *Relay) admitCircuit(l *link.Link, class work.Class) (cell.Reason, cause) {
+	switch {
+	case class != work.Stranger:
+		return cell.ReasonNone, 0
+	case l.Circuits() >= maxClientCircuits:
+		return cell.ReasonResource, causeCircuits
+	case !r.sources.allow(l.RemoteAddr().Addr(), time.Now()):
+		return cell.ReasonResource, causeSource
+	}
+	return cell.ReasonNone, 0
+}
+
+// beginLocked makes room for the fragments of one handshake.
+func (r *Relay) beginLocked(l *link.Link, lc *linkCreates, id cell.CircuitID) *reassembly {
+	_, class, _ := l.Peer()
+	a := &reassembly{fragments: cell.NewAssembler(cell.AssembleCreate), client: class == work.Stranger}
+	a.timer = time.AfterFunc(reassemblyTime, func() { r.stalled(l, lc, id, a) })
+	lc.arriving[id] = a
+	if a.client {
+		r.creates.clients++
+	}
+	return a
+}
+
+// stalled ends a reassembly whose time is up.
+func (r *Relay) stalled(l *link.Link, lc *linkCreates, id cell.CircuitID, a *reassembly) {
+	r.creates.mu.Lock()
+	late := lc.arriving[id] == a
+	if late {
+		r.creates.removeLocked(lc, id)
+	}
+	r.creates.mu.Unlock()
+	if late {
+		r.refuse(l, id, cell.ReasonTimeout, causeStalled)
+	}
+}
+
+// wasRefused reports whether body is a later fragment of a handshake whose first
+// was refused: it needs no second answer.
+func (lc *linkCreates) wasRefused(id cell.CircuitID, body []byte) bool {
+	if len(body) == 0 || body[0] == 0 {
+		return false
+	}
+	for _, r := range lc.refused {
+		if r == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (lc *linkCreates) noteRefused(id cell.CircuitID) {
+	if len(lc.refused) == maxRefused {
+		copy(lc.refused, lc.refused[1:])
+		lc.refused = lc.refused[:maxRefused-1]
+	}
+	lc.refused = append(lc.refused, id)
+}
+
+// submit has a worker answer a complete handshake. A key that is not ours is
+// told at once, without any key agreement.
+func (r *Relay) submit(l *link.Link, id cell.CircuitID, msg []byte) {
+	keyID, err := handshake.KeyID(msg)
+	if err != nil {
+		r.giveUp(l, id, cell.ReasonProtocol, causeHandshake)
+		return
+	}
+	key := r.cfg.Keys.CircuitKey(keyID)
+	if key == nil {
+		r.giveUp(l, id, cell.ReasonKey, causeKey)
+		return
+	}
+	_, class, _ := l.Peer()
+	ok := r.work.Submit(class, l.Source(),
+		func() { r.answer(l, id, key, msg) },
+		func() { r.giveUp(l, id, cell.ReasonResource, causeQueue) })
+	if !ok {
+		r.giveUp(l, id, cell.ReasonResource, causeQueue)
+	}
+}
+
+// giveUp refuses a circuit whose handshake was complete.
+func (r *Relay) giveUp(l *link.Link, id cell.CircuitID, reason cell.Reason, why cause) {
+	if r.creates.take(l, id) {
+		r.refuse(l, id, reason, why)
+	}
+}
+
+// take reports whether the handshake under id is still to be answered; from then
+// on it is not.
+func (c *creates) take(l *link.Link, id cell.CircuitID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lc := c.links[l]
+	if lc == nil {
+		return false
+	}
+	_, ok := lc.answering[id]
+	delete(lc.answering, id)
+	return ok
+}
+
+// wanted reports whether the handshake under id is still to be answered.
+func (c *creates) wanted(l *link.Link, id cell.CircuitID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lc := c.links[l]
+	if lc == nil {
+		return false
+	}
+	_, ok := lc.answering[id]
+	return ok
+}
+
+// answer is a worker's part: it computes the answer and begins the circuit.
+func (r *Relay) answer(l *link.Link, id cell.CircuitID, key *keys.CircuitKey, msg []byte) {
+	if !r.creates.wanted(l, id) {
+		return
+	}
+	reply, result, err := handshake.Answer(r.params.Network, r.id, key, msg, r.grant, r.replay)
+	if err != nil {
+		r.giveUp(l, id, reasonOfHandshake(err), causeHandshake)
+		return
+	}
+	defer result.Wipe()
+	if !r.creates.take(l, id) {
+		return
+	}
+	r.begin(l, id, result, circuit.KindTransit, reply)
+	r.counts.handshakes.Add(1)
+}
+
+// grant says what a client gets of what it asks for: our SENDME interval.
+func (r *Relay) grant(handshake.Extensions) handshake.Extensions {
+	return handshake.Extensions{SendmeInc: r.sendmeInc}
+}
+
+func reasonOfHandshake(err error) cell.Reason {
+	switch {
+	case errors.Is(err, handshake.ErrUnknownKey):
+		return cell.ReasonKey
+	case errors.Is(err, handshake.ErrMalformed), errors.Is(err, handshake.ErrVersion),
+		errors.Is(err, handshake.ErrFailed), errors.Is(err, handshake.ErrReplay):
+		return cell.ReasonProtocol
+	}
+	return cell.ReasonInternal
+}
+
+// receiveCreateDir begins a circuit for the directory: no key agreement, so it is
+// done at once.
+func (r *Relay) receiveCreateDir(l *link.Link, id cell.CircuitID, body []byte) {
+	x, err := cell.ParseDirNonce(body)
+	if err != nil {
+		r.refuse(l, id, cell.ReasonProtocol, causeHandshake)
+		return
+	}
+	if r.draining.Load() {
+		r.refuse(l, id, cell.ReasonHibernating, causeDraining)
+		return
+	}
+	_, class, _ := l.Peer()
+	if reason, why := r.admitCircuit(l, class); reason != cell.ReasonNone {
+		r.refuse(l, id, reason, why)
+		return
+	}
+	var y cell.DirNonce
+	rand.Read(y[:]) // never fails
+	result := handshake.DirKeys((*[32]byte)(&x), (*[32]byte)(&y), l.Binding())
+	defer result.Wipe()
+	r.begin(l, id, result, circuit.KindDir, y[:])
+}
+
+// begin makes the hop and answers the client.
+func (r *Relay) begin(l *link.Link, id cell.CircuitID, result *handshake.Result, kind circuit.Kind, reply []byte) {
+	h, err := circuit.NewHop(l, id, result, kind, r, r.params)
+	if err != nil { // the client has given up, the link is gone or full
+		l.Refuse(id, cell.ReasonResource)
+		return
+	}
+	r.hops.add(h)
+	h.SendCreated(reply)
+}

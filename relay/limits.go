@@ -1,0 +1,43 @@
+package relay
+
+import "time"
+
+const ( // fixed by docs/protocol.md, "Relays"
+	// reassemblyTime is how long the fragments of one CREATE may take.
+	reassemblyTime = 10 * time.Second
+	// maxReassemblies is how many CREATEs of clients' links may be incomplete
+	// in the process: 1.5 MB.
+	maxReassemblies = 1024
+	// maxLinkReassemblies is how many of one link may be.
+	maxLinkReassemblies = 64
+	// refreshAfter is how long after one fetch of the consensus an unknown
+	// identity may cause the next; in test networks at most one period.
+	refreshAfter = 10 * time.Second
+)
+
+const ( // our choice
+	// maxClientCircuits is how many circuits one client's link may have: 1 MiB
+	// when idle.
+	maxClientCircuits = 1024
+	// maxExtends is how many EXTENDs may wait for a consensus or a link in the
+	// process, and maxLinkExtends from one link: each holds a goroutine.
+	maxExtends     = 2048
+	maxLinkExtends = 512
+	// dialTime bounds a dial for an EXTEND: a little less than the 10 s that
+	// package circuit gives the answer, so that the client is told why.
+	dialTime = 9 * time.Second
+	// maxStreams is how many streams this exit has open or opening, maxResolves
+	// how many RESOLVEs under way: goroutines, sockets, and buffers of at most
+	// 64 KiB while data waits.
+	maxStreams  = 16_384
+	maxResolves = 1024
+	// Streams and lookups that one circuit may begin (T).
+	streamRate  = 100
+	streamBurst = 300
+	// A stream without a byte in either direction ends after idleOpen, or after
+	// idleHalf where one side has ended its own.
+	idleOpen = 2 * time.Hour
+	idleHalf = 15 * time.Minute
+	// drainTime is how long a stopping relay waits for its streams to end.
+	drainTime = 2 * time.Second
+)

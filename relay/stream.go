@@ -1,0 +1,172 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"tunic/cell"
+	"tunic/circuit"
+)
+
+// streams is the streams that this exit has open or opening.
+type streams struct {
+	mu  sync.Mutex // guards what follows
+	all map[*circuit.Stream]struct{}
+}
+
+// add counts s, if there may be one more.
+func (t *streams) add(s *circuit.Stream) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.all) >= maxStreams {
+		return false
+	}
+	t.all[s] = struct{}{}
+	return true
+}
+
+func (t *streams) remove(s *circuit.Stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, s)
+}
+
+func (t *streams) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.all)
+}
+
+// refuseAll ends all streams with a reason.
+func (t *streams) refuseAll(reason cell.EndReason) {
+	t.mu.Lock()
+	all := make([]*circuit.Stream, 0, len(t.all))
+	for s := range t.all {
+		all = append(all, s)
+	}
+	t.mu.Unlock()
+	for _, s := range all {
+		s.Refuse(reason)
+	}
+}
+
+// Begin opens a stream to the world. It runs on a link's reader; looking up and
+// dialling go on in a goroutine.
+func (r *Relay) Begin(s *circuit.Stream, req cell.BeginRequest) {
+	reason := r.mayBegin(s.Hop())
+	if reason == 0 && !r.streams.add(s) {
+		r.counts.refuse(causeStreams)
+		reason = cell.EndResource
+	}
+	if reason != 0 {
+		s.Refuse(reason)
+		return
+	}
+	if !r.spawn(func() { r.serve(s, req) }) {
+		r.streams.remove(s)
+		s.Refuse(cell.EndHibernating)
+	}
+}
+
+// mayBegin says why h may not have one more stream or lookup, or 0.
+func (r *Relay) mayBegin(h *circuit.Hop) cell.EndReason {
+	switch {
+	case r.draining.Load():
+		return cell.EndHibernating
+	case !r.exits.Load():
+		return cell.EndPolicy
+	case !r.hops.allow(h, time.Now()):
+		r.counts.refuse(causeStreams)
+		return cell.EndResource
+	}
+	return 0
+}
+
+// insideNetwork reports whether the relay before h is one of the network's. Who
+// proves an identity that no consensus lists is a client that wants a proxy of
+// one hop. A consensus that has just come out may not be here yet: then the
+// newest is fetched first.
+func (r *Relay) insideNetwork(ctx context.Context, h *circuit.Hop) bool {
+	id, _, proven := h.Link().Peer()
+	if !proven {
+		return false
+	}
+	if r.view.relay(id, time.Now()) != nil {
+		return true
+	}
+	r.fetch.refresh(ctx)
+	return r.view.relay(id, time.Now()) != nil
+}
+
+// serve opens the connection for one stream and moves its bytes until both
+// directions have ended. It ends with the stream, or when the relay stops.
+func (r *Relay) serve(s *circuit.Stream, req cell.BeginRequest) {
+	defer r.streams.remove(s)
+	conn, reply, reason := r.dial(s, req)
+	if reason != 0 {
+		s.Refuse(reason)
+		return
+	}
+	defer conn.Close()
+	if s.Connect(reply) != nil {
+		return
+	}
+	s.Refuse(relayBytes(s, conn))
+}
+
+// dial dials for s, and gives up when the client has.
+func (r *Relay) dial(s *circuit.Stream, req cell.BeginRequest) (net.Conn, cell.ConnectedReply, cell.EndReason) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	over := s.Done()
+	go func() { // ends with ctx
+		select {
+		case <-over:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if !r.insideNetwork(ctx, s.Hop()) {
+		r.counts.refuse(causeOneHop)
+		return nil, cell.ConnectedReply{}, cell.EndPolicy
+	}
+	return r.exit.Dial(ctx, req.Host, req.Port, req.Flags)
+}
+
+// Resolve answers a lookup. It runs on a link's reader.
+func (r *Relay) Resolve(h *circuit.Hop, id cell.StreamID, req cell.ResolveRequest) {
+	reason := r.mayBegin(h)
+	if reason == 0 && r.resolves.Add(1) > maxResolves {
+		r.resolves.Add(-1)
+		r.counts.refuse(causeStreams)
+		reason = cell.EndResource
+	}
+	if reason != 0 {
+		h.Resolved(id, noAnswer(reason))
+		return
+	}
+	ok := r.spawn(func() {
+		defer r.resolves.Add(-1)
+		if !r.insideNetwork(r.ctx, h) {
+			r.counts.refuse(causeOneHop)
+			h.Resolved(id, noAnswer(cell.EndPolicy))
+			return
+		}
+		h.Resolved(id, r.exit.Resolve(r.ctx, req))
+	})
+	if !ok {
+		r.resolves.Add(-1)
+		h.Resolved(id, noAnswer(cell.EndHibernating))
+	}
+}
+
+// noAnswer is the answer of an exit that does not look.
+func noAnswer(reason cell.EndReason) cell.ResolvedReply {
+	kind := cell.AnswerTryAgain
+	if reason == cell.EndPolicy {
+		kind = cell.AnswerNotFound
+	}
+	return cell.ResolvedReply{Answers: []cell.Answer{{Kind: kind}}}
+}

@@ -1,0 +1,105 @@
+package relay
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tunic/cell/link"
+	"tunic/cell/work"
+	"tunic/directory"
+	"tunic/directory/keys"
+	"tunic/directory/mirror"
+)
+
+// A viewer is what the relay knows of the network: the network file, and the
+// newest consensus of its source.
+type viewer struct {
+	network *directory.Network
+	source  atomic.Pointer[mirror.Source]
+
+	mu     sync.Mutex // guards what follows
+	bundle *directory.Bundle
+	byAddr map[netip.Addr]work.Class // of relays and authorities, by their published addresses
+}
+
+// current returns the newest consensus, nil if there is none.
+func (v *viewer) current() *directory.Bundle { return (*v.source.Load()).Current() }
+
+// usable returns the newest consensus if it is still to be believed, else nil.
+func (v *viewer) usable(now time.Time) *directory.Consensus {
+	b := v.current()
+	if b == nil {
+		return nil
+	}
+	if _, err := b.Consensus.Usable(v.network, now); err != nil {
+		return nil
+	}
+	return b.Consensus
+}
+
+// relay returns what the newest usable consensus says of id, nil if nothing.
+func (v *viewer) relay(id keys.RelayID, now time.Time) *directory.Relay {
+	c := v.usable(now)
+	if c == nil {
+		return nil
+	}
+	return c.Relay(id)
+}
+
+// classify says which share of the relay's resources a proven peer may use.
+func (v *viewer) classify(id keys.RelayID) work.Class {
+	switch {
+	case v.network.Authority(id) != nil:
+		return work.Authority
+	case v.relay(id, time.Now()) != nil:
+		return work.Relay
+	}
+	return work.Stranger
+}
+
+// classifyAddr guesses a peer's class before it has proven anything, so that a
+// flood from elsewhere does not fill what relays and authorities need.
+func (v *viewer) classifyAddr(a netip.Addr) work.Class {
+	b := v.current()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.byAddr == nil || v.bundle != b {
+		v.bundle, v.byAddr = b, addressClasses(v.network, b)
+	}
+	return v.byAddr[a.Unmap()]
+}
+
+func addressClasses(n *directory.Network, b *directory.Bundle) map[netip.Addr]work.Class {
+	m := make(map[netip.Addr]work.Class)
+	if b != nil {
+		for i := range b.Consensus.Relays {
+			for _, a := range b.Consensus.Relays[i].Addrs {
+				m[a.Addr().Unmap()] = work.Relay
+			}
+		}
+	}
+	for _, auth := range n.Authorities {
+		for _, a := range auth.Addrs {
+			m[a.Addr().Unmap()] = work.Authority
+		}
+	}
+	return m
+}
+
+// target returns how to reach id, from the consensus or the network file and
+// nothing else: who asks for an EXTEND names an identity and chooses no address.
+func (v *viewer) target(id keys.RelayID, now time.Time) (link.Target, bool) {
+	if r := v.relay(id, now); r != nil {
+		return link.Target{ID: r.ID, Key: r.LinkKey, Addrs: r.Addrs, Versions: r.LinkVersions.List()}, true
+	}
+	if a := v.network.Authority(id); a != nil {
+		return authorityTarget(a), true
+	}
+	return link.Target{}, false
+}
+
+func authorityTarget(a *directory.Authority) link.Target {
+	return link.Target{ID: a.ID, Key: a.LinkKey, Addrs: a.Addrs}
+}
