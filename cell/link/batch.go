@@ -5,9 +5,13 @@ type Flusher interface{ FlushBatch() }
 
 // A Batch collects what must be woken after a record has been handled, so that
 // each is woken once. The zero value is ready; a nil *Batch stands for none: what
-// is added to it is woken at once. A Batch serves one goroutine.
+// is added to it is woken at once. A Batch serves one goroutine, is not kept open
+// while that waits for anything, and is always flushed in the end.
 type Batch struct {
+	circuits []*Circuit // with cells, not in their schedulers yet
+	links    []*Link    // whose writers sleep
 	flushers []Flusher
+	now      int64 // the pool's clock when it was first asked for; 0: not yet
 }
 
 // Add has f.FlushBatch called by Flush. An object adds itself at most once per
@@ -20,5 +24,58 @@ func (b *Batch) Add(f Flusher) {
 	b.flushers = append(b.flushers, f)
 }
 
-// Flush wakes everything that was added, links first, and empties the batch.
-func (b *Batch) Flush() {}
+// Flush wakes everything that was added, links first, and empties the batch. It
+// takes locks of links and calls the flushers, so it is called without locks.
+func (b *Batch) Flush() {
+	if b == nil {
+		return
+	}
+	b.wakeLinks()
+	for i := 0; i < len(b.flushers); i++ { // a flusher may add to the batch
+		b.flushers[i].FlushBatch()
+		b.wakeLinks()
+	}
+	clear(b.flushers)
+	b.flushers, b.now = b.flushers[:0], 0
+}
+
+// wakeLinks puts the circuits in their schedulers, then wakes the writers.
+func (b *Batch) wakeLinks() {
+	for _, c := range b.circuits {
+		if wake, ok := c.link.sched.activate(c); !ok {
+			c.discard()
+		} else if wake {
+			b.links = append(b.links, c.link)
+		}
+	}
+	for _, l := range b.links {
+		l.wakeWriter()
+	}
+	clear(b.circuits)
+	clear(b.links)
+	b.circuits, b.links = b.circuits[:0], b.links[:0]
+}
+
+// activate has the circuit put in its scheduler.
+func (b *Batch) activate(c *Circuit) {
+	if b != nil {
+		b.circuits = append(b.circuits, c)
+		return
+	}
+	if wake, ok := c.link.sched.activate(c); !ok {
+		c.discard()
+	} else if wake {
+		c.link.wakeWriter()
+	}
+}
+
+// clock returns the pool's clock, read once per batch.
+func (b *Batch) clock(p *Pool) int64 {
+	if b == nil {
+		return p.clock()
+	}
+	if b.now == 0 {
+		b.now = p.clock()
+	}
+	return b.now
+}

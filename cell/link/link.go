@@ -26,7 +26,12 @@
 package link
 
 import (
+	"context"
+	"math/rand/v2"
+	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tunic/cell"
@@ -37,64 +42,158 @@ import (
 // A Link is an encrypted connection to one neighbour. Its methods may be called
 // from any goroutine, and none of them waits for the network.
 type Link struct {
-	pool *Pool
+	pool *Pool // fixed after construction, as is the rest of this group
+	conn net.Conn
+	established
+	class    work.Class
+	born     time.Time
+	idle     time.Duration // without a circuit after which the link closes
+	idleSoon time.Duration // the same once surplus is set
+	source   *sourceHold   // what it takes of its source's share; nil: nothing
+	wake     chan struct{} // capacity 1: the writer sleeps and there is something to do
+	done     chan struct{} // closed when the link takes no more cells
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	in    *inbound // owned by the reader
+	batch Batch    // owned by the reader
+	out   outbound // owned by the writer
+	sched scheduler
+
+	read, written atomic.Uint64 // bytes
+	padding       atomic.Uint32 // see Padding.pack
+	surplus       atomic.Bool   // takes no new circuits: there is an older link, or this one is too old
+	loops         atomic.Int32  // that still run; the last one calls finish
+
+	mu       sync.Mutex // guards what follows
+	state    state
+	err      error       // why the link ended; set before done is closed
+	closing  *time.Timer // ends a graceful close that takes too long
+	circuits map[cell.CircuitID]*Circuit
+	nextID   uint32 // the id that Open takes next, before the top bit is set
+	idsLeft  int64
+	idleFrom time.Time        // since when there has been no circuit
+	early    []cell.CircuitID // DESTROYs for ids without a circuit, the newest at earlyAt-1
+	earlyAt  int
 }
+
+// newLink makes a link of a handshaken connection.
+func newLink(p *Pool, h *handshaken, class work.Class) *Link {
+	now := time.Now()
+	l := &Link{pool: p, conn: h.conn, established: h.established, class: class, born: now,
+		idleSoon: idleSurplus + rand.N(idleSurplus), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		in: h.in, nextID: 1 + uint32(rand.N(ids)), idsLeft: ids, idleFrom: now}
+	l.idle = p.cfg.Limits.IdleRelay*3/4 + rand.N(p.cfg.Limits.IdleRelay/2+1)
+	if class == work.Stranger || p.cfg.ID == (keys.RelayID{}) {
+		l.idle = p.cfg.Limits.IdleClient + rand.N(p.cfg.Limits.IdleClient/2+1)
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background()) // outlives the pool's, to be flushed
+	l.out.sealer = h.out
+	l.sched.epoch = now
+	l.padding.Store(h.pad.pack())
+	l.loops.Store(2)
+	keepUnsentShort(h.conn)
+	return l
+}
+
+// A state is how far a link's life has gone.
+type state uint8
+
+const (
+	open     state = iota
+	flushing       // Close was called: what is queued is still written
+	ended
+)
 
 // Peer returns who is at the other end. proven says that the peer has shown that
 // it is id, by its link key or by a proof; else it is a client, or counts as one,
 // and id is zero.
-func (l *Link) Peer() (id keys.RelayID, class work.Class, proven bool) { return }
+func (l *Link) Peer() (id keys.RelayID, class work.Class, proven bool) {
+	return l.peer, l.class, l.proven
+}
 
 // Dialled reports whether this side opened the link.
-func (l *Link) Dialled() bool { return false }
+func (l *Link) Dialled() bool { return l.dialled }
 
 // Binding returns the handshake hash: the same at both ends and unique to the link.
-func (l *Link) Binding() [32]byte { return [32]byte{} }
+func (l *Link) Binding() [32]byte { return l.hash }
 
 // RemoteAddr returns the peer's address, for limits; it is never logged.
-func (l *Link) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
+func (l *Link) RemoteAddr() netip.AddrPort { return l.remote }
 
 // SeenAs returns our address as the peer says that it sees it: a claim. It is zero
 // if the peer said nothing.
-func (l *Link) SeenAs() netip.AddrPort { return netip.AddrPort{} }
+func (l *Link) SeenAs() netip.AddrPort { return l.seen }
 
 // Skew returns how far the peer's clock was ahead of ours, by its own word, give
 // or take a round trip; 0 if it did not tell. It is a hint for warnings: no clock
 // is set from it.
-func (l *Link) Skew() time.Duration { return 0 }
+func (l *Link) Skew() time.Duration { return l.skew }
 
 // Source returns a number that is the same for all links from one source (an IPv4
-// address, an IPv6 /64) as long as the process lives: for fairness between
-// sources, see package work. It is keyed, so that nobody can aim for collisions.
-func (l *Link) Source() uint64 { return 0 }
+// address, an IPv6 /64) as long as the pool lives: for fairness between sources,
+// see package work. It is keyed, so that nobody can aim for collisions.
+func (l *Link) Source() uint64 { return l.pool.sourceNumber(l.remote.Addr()) }
 
 // Done returns a channel that is closed when the link takes no more cells.
-func (l *Link) Done() <-chan struct{} { return nil }
+func (l *Link) Done() <-chan struct{} { return l.done }
 
 // Err returns why the link ended, nil before that.
-func (l *Link) Err() error { return nil }
-
-// Close ends the link: no circuit can send from now on, what is queued is written
-// for at most [flushTime], and the connection closed. It starts that and returns
-// at once, so that a link's own callbacks may call it; [Pool.Close] waits.
-func (l *Link) Close() {}
-
-// Open makes a circuit with the next of our ids, which count up from a random
-// start and are never used again. r gets its cells. The error is ErrClosed or
-// ErrCircuits.
-func (l *Link) Open(r Receiver) (*Circuit, error) { return nil, ErrClosed }
-
-// Accept makes a circuit with an id that the peer chose. r gets its cells. The
-// error is ErrClosed, also if the peer has destroyed the circuit meanwhile,
-// ErrInUse, ErrWrongHalf or ErrCircuits.
-func (l *Link) Accept(id cell.CircuitID, r Receiver) (*Circuit, error) { return nil, ErrClosed }
-
-// Refuse sends a DESTROY for an id that has no circuit.
-func (l *Link) Refuse(id cell.CircuitID, reason cell.Reason) {}
+func (l *Link) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
 
 // Circuits returns how many circuits the link has.
-func (l *Link) Circuits() int { return 0 }
+func (l *Link) Circuits() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.circuits)
+}
+
+// wakeWriter tells the writer that there is something to do.
+func (l *Link) wakeWriter() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it has been told
+	}
+}
 
 // NegotiatePadding asks the peer for other link padding from now on, and does the
 // same here. Only a client that dialled may: else the error is ErrNotClient.
-func (l *Link) NegotiatePadding(p Padding) error { return ErrNotClient }
+func (l *Link) NegotiatePadding(p Padding) error {
+	if !l.dialled || l.proved {
+		return ErrNotClient
+	}
+	p = p.withDefaults()
+	l.padding.Store(p.pack())
+	c := controlCell{header: cell.Header{Command: cell.NegotiatePadding}}
+	appendPadding(c.body[:0], p)
+	l.control(c, controlCells)
+	l.wakeWriter()
+	return nil
+}
+
+// control queues a cell of the link's own; more than room of them close the link.
+func (l *Link) control(c controlCell, room int) {
+	wake, full := l.sched.put(c, room)
+	if full {
+		l.fail(errControlFull)
+	}
+	if wake {
+		l.wakeWriter()
+	}
+}
+
+// destroy sends a DESTROY. extra is room beyond what control cells have: the
+// DESTROYs of circuits that the link has had are as many as its circuits at most,
+// so that another link's end cannot close this one.
+func (l *Link) destroy(id cell.CircuitID, reason cell.Reason, extra int) {
+	c := controlCell{header: cell.Header{Circuit: id, Command: cell.Destroy}}
+	c.body[0] = byte(reason)
+	l.control(c, controlCells+extra)
+}
+
+// Refuse sends a DESTROY for an id that has no circuit.
+func (l *Link) Refuse(id cell.CircuitID, reason cell.Reason) { l.destroy(id, reason, 0) }

@@ -1,0 +1,233 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// readBufferSize is our choice, in bytes: a few records, so that a busy link reads
+// several with one system call.
+const readBufferSize = 4 * (lengthSize + maxSealed)
+
+type readBuffer [readBufferSize]byte
+
+var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
+
+// errStalled says that a record began and did not go on.
+var errStalled = errors.New("record stalled")
+
+// inbound reads and opens the records of a connection. It holds a buffer only
+// while there is something in it: on a TCP connection it waits for readability
+// first and then takes one from the pool. It serves one goroutine, except poke.
+type inbound struct {
+	conn    net.Conn
+	raw     syscall.RawConn // nil: wait inside conn.Read
+	attempt func(fd uintptr) bool
+	opener  *opener
+	poked   atomic.Bool // whoever waits in next must return errPoked
+
+	buf      *readBuffer // nil if from == to
+	from, to int         // what is in the buffer and not taken yet
+	need     int         // the length of the record that begins at from; 0: not read yet
+	tiny     [lengthSize]byte
+
+	since    time.Time // when a record was first seen incomplete; zero: it was not
+	deadline time.Time // the connection's read deadline; zero: none
+
+	n     int   // of the last attempt: bytes read,
+	err   error // why not,
+	empty bool  // or that there was nothing while a record is incomplete
+}
+
+// errPoked says that poke was called.
+var errPoked = errors.New("poked")
+
+func newInbound(conn net.Conn, o *opener) *inbound {
+	in := &inbound{conn: conn, opener: o, raw: rawConn(conn)}
+	in.attempt = in.readOnce
+	return in
+}
+
+// next returns the cells of the next record. They lie in the buffer: they are
+// valid until the next call.
+func (in *inbound) next() ([]byte, error) {
+	for {
+		if in.need == 0 && in.to-in.from >= lengthSize {
+			n, err := in.opener.length(in.buf[in.from:])
+			if err != nil {
+				return nil, err
+			}
+			in.need, in.from = n, in.from+lengthSize
+		}
+		if in.need > 0 && in.to-in.from >= in.need {
+			sealed := in.buf[in.from : in.from+in.need : in.from+in.need]
+			in.from, in.need, in.since = in.from+in.need, 0, time.Time{}
+			return in.opener.open(sealed)
+		}
+		if err := in.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// partial reports whether a record has begun and is not complete.
+func (in *inbound) partial() bool { return in.need > 0 || in.to > in.from }
+
+// fill reads what there is, and waits for it if there is nothing.
+func (in *inbound) fill() error {
+	if in.buf != nil { // what is left of the last read goes to the front
+		in.to = copy(in.buf[:], in.buf[in.from:in.to])
+		in.from = 0
+	}
+	for {
+		var err error
+		if in.raw != nil {
+			err = in.fillRaw()
+		} else {
+			err = in.fillPlain()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if err := in.expired(time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// fillRaw reads from the socket itself.
+func (in *inbound) fillRaw() error {
+	for {
+		in.n, in.err, in.empty = 0, nil, false
+		if err := in.raw.Read(in.attempt); err != nil {
+			return fmt.Errorf("read: %w", withoutAddress(err))
+		}
+		if !in.empty {
+			in.to += in.n
+			return in.err
+		}
+		if err := in.watch(time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// readOnce is called when the socket may be readable. It returns false to wait.
+func (in *inbound) readOnce(fd uintptr) bool {
+	if in.buf == nil {
+		in.buf = readBuffers.Get().(*readBuffer)
+	}
+	n, err := readSocket(fd, in.buf[in.to:])
+	if errors.Is(err, errWouldBlock) {
+		in.releaseIfEmpty()
+		if !in.partial() || !in.since.IsZero() {
+			return false
+		}
+		in.empty = true // once per record: look at the clock before waiting on
+		return true
+	}
+	in.n, in.err = n, err
+	in.releaseIfNothing()
+	return true
+}
+
+// fillPlain reads through the connection, with the buffer only once something came.
+func (in *inbound) fillPlain() error {
+	if in.partial() && in.since.IsZero() {
+		if err := in.watch(time.Now()); err != nil {
+			return err
+		}
+	}
+	var n int
+	var err error
+	if in.buf == nil {
+		n, err = in.conn.Read(in.tiny[:])
+		if n > 0 {
+			in.buf = readBuffers.Get().(*readBuffer)
+			copy(in.buf[:], in.tiny[:n])
+		}
+	} else {
+		n, err = in.conn.Read(in.buf[in.to:])
+	}
+	in.to += n
+	if n > 0 {
+		return nil // an error comes again
+	}
+	if err != nil {
+		return fmt.Errorf("read: %w", withoutAddress(err))
+	}
+	return nil
+}
+
+// releaseIfEmpty gives the buffer back if nothing is in it.
+func (in *inbound) releaseIfEmpty() {
+	if in.buf != nil && in.to == 0 {
+		poison(in.buf[:])
+		readBuffers.Put(in.buf)
+		in.buf = nil
+	}
+}
+
+// releaseIfNothing does so if the last attempt brought nothing either.
+func (in *inbound) releaseIfNothing() {
+	if in.n == 0 {
+		in.releaseIfEmpty()
+	}
+}
+
+// release gives the buffer back whatever is in it.
+func (in *inbound) release() {
+	in.from, in.to, in.need = 0, 0, 0
+	in.releaseIfEmpty()
+}
+
+// watch notes that a record is incomplete, and sees to it that the read deadline
+// is at least stallTime away and at most twice that, so that it is set seldom.
+func (in *inbound) watch(now time.Time) error {
+	in.since = now
+	if in.deadline.Sub(now) >= stallTime {
+		return nil
+	}
+	return in.setDeadline(now.Add(2 * stallTime))
+}
+
+// expired handles a read deadline that has passed.
+func (in *inbound) expired(now time.Time) error {
+	switch {
+	case in.poked.Load():
+		return errPoked
+	case !in.partial():
+		return in.setDeadline(time.Time{})
+	case in.since.IsZero():
+		in.since = now
+		return in.setDeadline(now.Add(2 * stallTime))
+	case now.Sub(in.since) >= stallTime:
+		return errStalled
+	}
+	return in.setDeadline(in.since.Add(stallTime))
+}
+
+// setDeadline sets the read deadline, unless poke has set one meanwhile.
+func (in *inbound) setDeadline(t time.Time) error {
+	in.deadline = t
+	if err := in.conn.SetReadDeadline(t); err != nil {
+		return fmt.Errorf("set a deadline: %w", withoutAddress(err))
+	}
+	if in.poked.Load() {
+		return errPoked
+	}
+	return nil
+}
+
+// poke makes next return errPoked, now and from then on wherever it would have to
+// wait. It may be called from any goroutine.
+func (in *inbound) poke() {
+	in.poked.Store(true)
+	in.conn.SetReadDeadline(longAgo)
+}
