@@ -141,7 +141,7 @@ func (r dataReader) Read(b []byte) (int, error) { return r.s.readData(b) }
 func (s *session) Write(b []byte) (int, error) {
 	if s.stage == reply && len(b) > 1 {
 		if s.code != 0 {
-			b[1] = s.code
+			b = append([]byte{b[0], s.code}, b[2:]...)
 		}
 		s.stage = data
 		_ = s.SetDeadline(time.Time{})
