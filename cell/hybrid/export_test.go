@@ -1,0 +1,4 @@
+package hybrid
+
+// LabelPSK is the copy of the label that package keys lists.
+const LabelPSK = labelPSK
