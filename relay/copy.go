@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"tunic/cell"
+	"tunic/circuit"
 	"tunic/relay/exit"
 )
 
@@ -17,6 +19,7 @@ type carrier interface {
 	io.WriterTo
 	CloseWrite() error
 	Refuse(reason cell.EndReason)
+	Done() <-chan struct{}
 }
 
 // relayBytes moves bytes between a stream and its connection, each direction
@@ -24,18 +27,18 @@ type carrier interface {
 // open; a failure ends both. It returns the reason to end the stream with, which
 // after two orderly ends is 0.
 func relayBytes(s carrier, conn net.Conn) cell.EndReason {
-	w := newWatched(conn)
+	w := newWatched(conn, s.Done())
 	defer w.stop()
 	out := make(chan struct{})
 	go func() { // ends with the stream, or when conn closes
 		defer close(out)
 		if _, err := s.WriteTo(w); err != nil {
-			w.abort(cell.EndMisc, err)
+			w.end(err)
 			return
 		}
 		w.half()
 		if err := w.CloseWrite(); err != nil {
-			w.abort(cell.EndMisc, err)
+			w.end(err)
 		}
 	}()
 	_, err := s.ReadFrom(w)
@@ -44,18 +47,20 @@ func relayBytes(s carrier, conn net.Conn) cell.EndReason {
 		err = s.CloseWrite()
 	}
 	if err != nil {
-		w.abort(cell.EndMisc, err)
+		w.end(err)
 		s.Refuse(w.reason())
 	}
 	<-out
 	return w.reason()
 }
 
-// watched is a connection with a limit on how long nothing happens on it.
+// watched is a connection to a destination with limits on how long nothing
+// happens on it, and on what is left to do when the client has gone.
 type watched struct {
 	net.Conn
-	last  atomic.Int64 // when a byte last moved, nanoseconds since begun
-	idle  atomic.Int64 // nanoseconds without a byte after which it ends
+	over  <-chan struct{} // closed when the client has given the stream up
+	last  atomic.Int64    // when a byte last moved, nanoseconds since begun
+	idle  atomic.Int64    // nanoseconds without a byte after which it ends
 	begun time.Time
 
 	mu    sync.Mutex // guards what follows
@@ -63,12 +68,12 @@ type watched struct {
 	why   cell.EndReason // 0 while nothing has gone wrong
 }
 
-func newWatched(conn net.Conn) *watched {
-	w := &watched{Conn: conn, begun: time.Now()}
+func newWatched(conn net.Conn, over <-chan struct{}) *watched {
+	w := &watched{Conn: conn, over: over, begun: time.Now()}
 	w.idle.Store(int64(idleOpen))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(idleOpen, w.check)
+	w.timer = time.AfterFunc(watchEvery, w.check)
 	return w
 }
 
@@ -108,43 +113,61 @@ func (w *watched) CloseWrite() error {
 func (w *watched) half() {
 	w.touch()
 	w.idle.Store(int64(idleHalf))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.timer.Reset(idleHalf)
 }
 
-// check is called by the timer: it ends a connection that is idle, or comes back
-// when it could be.
+// check is called by the timer: it ends a connection that is idle, or whose
+// client left some time ago and what it sent is still not written.
 func (w *watched) check() {
 	quiet := time.Since(w.begun) - time.Duration(w.last.Load())
-	limit := time.Duration(w.idle.Load())
-	if quiet >= limit {
-		w.abort(cell.EndTimeout, nil)
+	select {
+	case <-w.over:
+		if quiet >= watchEvery {
+			w.abort(cell.EndMisc)
+			return
+		}
+	default:
+	}
+	if quiet >= time.Duration(w.idle.Load()) {
+		w.abort(cell.EndTimeout)
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.why == 0 {
-		w.timer.Reset(limit - quiet)
+		w.timer.Reset(watchEvery)
 	}
 }
 
-// abort ends both directions; the first reason stays. err, if it is one of the
-// connection's, says more than the reason given.
-func (w *watched) abort(reason cell.EndReason, err error) {
-	if r := exit.Reason(err); err != nil && r != cell.EndMisc {
-		reason = r
+// end ends both directions because of err. Where the client has closed the
+// stream in so many words the connection closes in order, since all that was
+// sent is written; else the destination must not take the end for one that was
+// meant.
+func (w *watched) end(err error) {
+	if _, ok := errors.AsType[*circuit.EndError](err); ok {
+		w.note(cell.EndMisc)
+		w.Conn.Close()
+		return
 	}
+	w.abort(exit.Reason(err))
+}
+
+// abort ends both directions at once.
+func (w *watched) abort(reason cell.EndReason) {
+	w.note(reason)
+	if c, ok := w.Conn.(interface{ SetLinger(int) error }); ok {
+		c.SetLinger(0)
+	}
+	w.Conn.Close()
+}
+
+// note remembers why the connection ends; the first reason stays.
+func (w *watched) note(reason cell.EndReason) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.why == 0 {
 		w.why = reason
 	}
 	w.timer.Stop()
-	w.mu.Unlock()
-	if c, ok := w.Conn.(interface{ SetLinger(int) error }); ok {
-		c.SetLinger(0) // the destination learns that it was no orderly end
-	}
-	w.Conn.Close()
 }
 
 // reason returns why the connection was aborted, 0 if it was not.

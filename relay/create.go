@@ -159,7 +159,7 @@ func (r *Relay) reassemble(l *link.Link, id cell.CircuitID, body []byte) (whole 
 
 // admitLocked says whether a new circuit may begin on l.
 func (r *Relay) admitLocked(l *link.Link, lc *linkCreates) (cell.Reason, cause) {
-	_, class, _ := l.Peer()
+	class := r.classOf(l)
 	switch {
 	case r.draining.Load():
 		return cell.ReasonHibernating, causeDraining
@@ -185,8 +185,7 @@ func (r *Relay) admitCircuit(l *link.Link, class work.Class) (cell.Reason, cause
 
 // beginLocked makes room for the fragments of one handshake.
 func (r *Relay) beginLocked(l *link.Link, lc *linkCreates, id cell.CircuitID) *reassembly {
-	_, class, _ := l.Peer()
-	a := &reassembly{fragments: cell.NewAssembler(cell.AssembleCreate), client: class == work.Stranger}
+	a := &reassembly{fragments: cell.NewAssembler(cell.AssembleCreate), client: r.classOf(l) == work.Stranger}
 	a.timer = time.AfterFunc(reassemblyTime, func() { r.stalled(l, lc, id, a) })
 	lc.arriving[id] = a
 	if a.client {
@@ -243,8 +242,7 @@ func (r *Relay) submit(l *link.Link, id cell.CircuitID, msg []byte) {
 		r.giveUp(l, id, cell.ReasonKey, causeKey)
 		return
 	}
-	_, class, _ := l.Peer()
-	ok := r.work.Submit(class, l.Source(),
+	ok := r.work.Submit(r.classOf(l), l.Source(),
 		func() { r.answer(l, id, key, msg) },
 		func() { r.giveUp(l, id, cell.ReasonResource, causeQueue) })
 	if !ok {
@@ -290,7 +288,7 @@ func (r *Relay) answer(l *link.Link, id cell.CircuitID, key *keys.CircuitKey, ms
 	if !r.creates.wanted(l, id) {
 		return
 	}
-	reply, result, err := handshake.Answer(r.params.Network, r.id, key, msg, r.grant, r.replay)
+	reply, result, err := handshake.Answer(r.params.Network, r.id, key, msg, r.params.Grant, r.replay)
 	if err != nil {
 		r.giveUp(l, id, reasonOfHandshake(err), causeHandshake)
 		return
@@ -301,11 +299,6 @@ func (r *Relay) answer(l *link.Link, id cell.CircuitID, key *keys.CircuitKey, ms
 	}
 	r.begin(l, id, result, circuit.KindTransit, reply)
 	r.counts.handshakes.Add(1)
-}
-
-// grant says what a client gets of what it asks for: our SENDME interval.
-func (r *Relay) grant(handshake.Extensions) handshake.Extensions {
-	return handshake.Extensions{SendmeInc: r.sendmeInc}
 }
 
 func reasonOfHandshake(err error) cell.Reason {
@@ -331,8 +324,7 @@ func (r *Relay) receiveCreateDir(l *link.Link, id cell.CircuitID, body []byte) {
 		r.refuse(l, id, cell.ReasonHibernating, causeDraining)
 		return
 	}
-	_, class, _ := l.Peer()
-	if reason, why := r.admitCircuit(l, class); reason != cell.ReasonNone {
+	if reason, why := r.admitCircuit(l, r.classOf(l)); reason != cell.ReasonNone {
 		r.refuse(l, id, reason, why)
 		return
 	}

@@ -42,9 +42,9 @@ func (r *Relay) dirPeer(s *circuit.Stream, h *circuit.Hop) (net.Conn, mirror.Pee
 	if h.Kind() != circuit.KindDir {
 		return s, mirror.Peer{Class: work.Stranger, Link: r.hops.serialOf(h)}
 	}
-	id, class, _ := l.Peer()
+	id, _, _ := l.Peer()
 	conn := dirConn{s, net.TCPAddrFromAddrPort(l.RemoteAddr())}
-	return conn, mirror.Peer{ID: id, Class: class, Link: r.creates.serialOf(l)}
+	return conn, mirror.Peer{ID: id, Class: r.classOf(l), Link: r.creates.serialOf(l)}
 }
 
 // dirConn is a directory stream that shows the address of the neighbour that

@@ -38,6 +38,9 @@ const ( // our choice
 	// idleHalf where one side has ended its own.
 	idleOpen = 2 * time.Hour
 	idleHalf = 15 * time.Minute
+	// watchEvery is how often a stream is looked at for that: it lasts at most
+	// that much longer.
+	watchEvery = time.Minute
 	// drainTime is how long a stopping relay waits for its streams to end.
 	drainTime = 2 * time.Second
 )

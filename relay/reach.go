@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"tunic/cell/link"
 	"tunic/directory"
 	"tunic/directory/keys"
+	"tunic/directory/mirror"
 )
 
 const ( // our choice
@@ -22,12 +24,6 @@ const ( // our choice
 	// authorities test more often and tell by listing the relay or not.
 	retestAfter = 12 * time.Hour
 )
-
-// tested is what is known of an address.
-type tested struct {
-	at time.Time
-	ok bool
-}
 
 // reach returns the addresses at which a link from outside reaches this relay.
 // It tries until there is one for IPv4, and returns false when ctx ends.
@@ -55,49 +51,131 @@ func (r *Relay) reach(ctx context.Context) ([]netip.AddrPort, bool) {
 	}
 }
 
+// tryReach finds out the relay's addresses and tests them. A success holds for a
+// while, as long as the addresses stay the same.
 func (r *Relay) tryReach(ctx context.Context) ([]netip.AddrPort, error) {
-	candidates := slices.Clone(r.cfg.Address)
-	if len(candidates) == 0 {
+	addrs := slices.Clone(r.cfg.Address)
+	if len(addrs) == 0 {
 		var err error
-		if candidates, err = r.addressesSeen(ctx); err != nil {
+		if addrs, err = r.addressesSeen(ctx); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() })
-	var ok []netip.AddrPort
-	var failed []string
-	for _, a := range candidates {
-		switch {
-		case directory.Private(a.Addr()) && !r.cfg.Network.PrivateAddresses:
-			failed = append(failed, fmt.Sprintf("%v is a private address: set the public one as address in the configuration", a))
-		case r.test(ctx, a):
-			ok = append(ok, a)
-		default:
-			failed = append(failed, fmt.Sprintf("no link from outside reaches %v: open TCP port %d in the firewall, or forward it from the router to this machine", a, a.Port()))
+	slices.SortStableFunc(addrs, func(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() })
+	for _, a := range addrs {
+		if directory.Private(a.Addr()) && !r.cfg.Network.PrivateAddresses {
+			return nil, fmt.Errorf("%v is not an address of the public internet: set address in the configuration", a)
 		}
 	}
-	if len(ok) == 0 || !ok[0].Addr().Is4() {
-		return nil, errors.New(strings.Join(append(failed, "a relay needs an IPv4 address"), "; "))
+	if !addrs[0].Addr().Is4() {
+		return nil, errors.New("a relay needs an IPv4 address: add one to address in the configuration")
 	}
-	if len(failed) > 0 {
-		r.log.Warn("address left out", "problem", strings.Join(failed, "; "))
+	if t := &r.tested; slices.Equal(t.wanted, addrs) && time.Since(t.at) < retestAfter {
+		return t.worked, nil
 	}
-	return ok, nil
+	worked, err := r.testAll(ctx, addrs)
+	if err != nil {
+		return nil, err
+	}
+	r.tested = tested{addrs, worked, time.Now()}
+	return worked, nil
 }
 
-// test makes a link to this relay through the address that others would use, and
-// reports whether its own keys answered. A success holds for a while.
-func (r *Relay) test(ctx context.Context, a netip.AddrPort) bool {
-	now := time.Now()
-	if t := r.tests[a]; t.ok && now.Sub(t.at) < retestAfter {
-		return true
+// tested is what the last test that worked has shown.
+type tested struct {
+	wanted, worked []netip.AddrPort
+	at             time.Time
+}
+
+// testAll tests all addresses together; where that fails, those of IPv4 alone.
+func (r *Relay) testAll(ctx context.Context, addrs []netip.AddrPort) ([]netip.AddrPort, error) {
+	reached, err := r.test(ctx, addrs)
+	if reached {
+		return addrs, nil
+	}
+	if only4 := addrs[:1]; len(addrs) > 1 && ctx.Err() == nil {
+		if reached, _ := r.test(ctx, only4); reached {
+			r.log.Warn("IPv6 address left out", slog.String("problem", unreachable(addrs[1:])))
+			return only4, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, errors.New(unreachable(addrs))
+}
+
+// unreachable says what to do.
+func unreachable(addrs []netip.AddrPort) string {
+	return fmt.Sprintf("no link from outside reaches %v: open TCP port %d in the firewall, or forward it from the router to this machine", addrs, addrs[0].Port())
+}
+
+// test asks the authorities to make a link to this relay: one that says it worked
+// is enough. Where none can be asked, a link of our own through the addresses has
+// to do, which a firewall may let pass.
+func (r *Relay) test(ctx context.Context, addrs []netip.AddrPort) (reached bool, err error) {
+	d, err := r.describe(addrs, time.Now())
+	if err != nil {
+		return false, fmt.Errorf("no descriptor: %w", err)
+	}
+	key, _ := r.cfg.Keys.Signing()
+	doc, err := d.Sign(key)
+	if err != nil {
+		return false, fmt.Errorf("no descriptor: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
+	answers := make(chan error, len(r.cfg.Network.Authorities))
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i := range r.cfg.Network.Authorities {
+		a := &r.cfg.Network.Authorities[i]
+		all.Go(func() { answers <- r.askTest(ctx, a, doc) }) // ends with ctx
+	}
+	asked := false
+	for range r.cfg.Network.Authorities {
+		switch err := <-answers; {
+		case err == nil:
+			cancel()
+			return true, nil
+		case errors.Is(err, errNotReached):
+			asked = true
+		}
+	}
+	return !asked && r.testOurselves(ctx, addrs), nil
+}
+
+var errNotReached = errors.New("not reached")
+
+const maxTestAnswer = 256 // our choice; bytes
+
+// askTest has one authority test the addresses in a descriptor.
+func (r *Relay) askTest(ctx context.Context, a *directory.Authority, doc []byte) error {
+	answer, err := r.ask(a).Post(ctx, pathTest, doc, maxTestAnswer)
+	if err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(answer), "\n")
+	switch line {
+	case "reached":
+		return nil
+	case "not reached":
+		return errNotReached
+	}
+	return mirror.ErrAnswer
+}
+
+const pathTest = "/tunic/1/test" // fixed by docs/protocol.md, "Authorities": POST a descriptor
+
+// testOurselves makes a link to each of our own addresses.
+func (r *Relay) testOurselves(ctx context.Context, addrs []netip.AddrPort) bool {
 	public, _ := r.cfg.Keys.Link()
-	_, err := r.pool.Test(ctx, link.Target{ID: r.id, Key: public, Addrs: []netip.AddrPort{a}})
-	r.tests[a] = tested{now, err == nil}
-	return err == nil
+	for _, a := range addrs {
+		if _, err := r.pool.Test(ctx, link.Target{ID: r.id, Key: public, Addrs: []netip.AddrPort{a}}); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // addressesSeen returns the addresses of this machine as a majority of the

@@ -78,6 +78,9 @@ type Config struct {
 	Directory http.Handler
 	Source    mirror.Source
 
+	// ShowAddresses puts addresses of peers and destinations into Status.
+	ShowAddresses bool
+
 	Congestion congestion.Params // the zero value: the default
 	Transport  link.Transport    // nil: TCP
 	LinkLimits link.Limits
@@ -86,24 +89,23 @@ type Config struct {
 
 // A Relay is a relay. Its methods may be called from any goroutine.
 type Relay struct {
-	cfg       Config
-	id        keys.RelayID
-	log       *slog.Logger
-	params    circuit.Params
-	sendmeInc uint8
-	pool      *link.Pool
-	work      *work.Pool // handshakes with hops
-	replay    *hybrid.Replay
-	exit      *exit.Exit // nil without transit
-	cache     *mirror.Cache
-	mirror    *mirror.Handler // nil when another handler serves from the start
-	dirs      *mirror.Listener
-	dirHTTP   *http.Server
-	sources   *sourceLimit
-	read      *meter
-	write     *meter
-	started   time.Time
-	tests     map[netip.AddrPort]tested // owned by keepPublished
+	cfg     Config
+	id      keys.RelayID
+	log     *slog.Logger
+	params  circuit.Params
+	pool    *link.Pool
+	work    *work.Pool // handshakes with hops
+	replay  *hybrid.Replay
+	exit    *exit.Exit // nil without transit
+	cache   *mirror.Cache
+	mirror  *mirror.Handler // nil when another handler serves from the start
+	dirs    *mirror.Listener
+	dirHTTP *http.Server
+	sources *sourceLimit
+	read    *meter
+	write   *meter
+	started time.Time
+	tested  tested // owned by keepPublished
 
 	view    viewer
 	creates creates
@@ -161,19 +163,17 @@ func New(cfg Config) (*Relay, error) {
 		sources: newSourceLimit(strangerRate, strangerBurst),
 		read:    newMeter(), write: newMeter(),
 		started: time.Now(),
-		tests:   make(map[netip.AddrPort]tested),
 		ready:   make(chan struct{}), stopped: make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.creates.links = make(map[*link.Link]*linkCreates)
 	r.hops.all = make(map[*circuit.Hop]*allowance)
-	r.streams.all = make(map[*circuit.Stream]struct{})
+	r.streams.all = make(map[*circuit.Stream]string)
 	r.publish.kick = make(chan struct{}, 1)
 	r.view.network = cfg.Network
 	if cfg.Network.PrivateAddresses {
 		r.sources = newSourceLimit(privateRate, privateBurst)
 	}
-	r.sendmeInc = uint8(inEffect(cfg.Congestion).SendmeInc)
 	r.policy.Store(&cfg.Policy)
 	r.exits.Store(cfg.Transit && !cfg.Policy.RejectsAll())
 	r.dirHTTP = mirror.NewServer(http.HandlerFunc(r.dirHandler))
@@ -211,14 +211,6 @@ func check(cfg *Config) error {
 		return errors.New("no address to listen on")
 	}
 	return nil
-}
-
-// inEffect returns the congestion parameters that p stands for.
-func inEffect(p congestion.Params) congestion.Params {
-	if p == (congestion.Params{}) {
-		return congestion.Default()
-	}
-	return p.Clamp()
 }
 
 // linkConfig returns what the links of this relay have in common.

@@ -8,8 +8,8 @@ import (
 	"tunic/directory/keys"
 )
 
-// Status is what an operator may see of a relay. It names no client and no
-// destination.
+// Status is what an operator may see of a relay. It names a client or a
+// destination only under [Config.ShowAddresses].
 type Status struct {
 	ID        keys.RelayID
 	Nickname  string
@@ -28,16 +28,19 @@ type Status struct {
 	Flags     string
 	Weight    uint64 // kB/s
 
-	Links       []link.LinkInfo
-	Circuits    int
-	Streams     int // open at this exit
-	DirStreams  int
-	Read        uint64 // bytes of links since the start
-	Written     uint64
-	Rate, Burst int64             // bytes/s and bytes; 0: no limit
-	Observed    uint64            // bytes/s, as the descriptor says
-	Handshakes  uint64            // of hops, answered
-	Refused     map[string]uint64 // what was refused, by cause
+	Links        []link.LinkInfo
+	Circuits     int
+	Streams      int // open at this exit
+	DirStreams   int
+	Read         uint64 // bytes of links since the start
+	Written      uint64
+	Rate, Burst  int64             // bytes/s and bytes; 0: no limit
+	Observed     uint64            // bytes/s, as the descriptor says
+	Handshakes   uint64            // of hops, answered
+	Refused      map[string]uint64 // what was refused, by cause
+	Peers        []Peer            // neighbours in circuits; only with ShowAddresses
+	Destinations []string          // of open streams; only with ShowAddresses
+
 	ExitReasons map[string]uint64 // how streams of this exit began, by END reason; "connected" for success
 }
 
@@ -51,6 +54,9 @@ func (r *Relay) Status() Status {
 		Read: r.read.total.Load(), Written: r.write.total.Load(),
 		Rate: b.rate, Burst: b.burst, Observed: observed(r.read, r.write, now),
 		Handshakes: r.counts.handshakes.Load(), Refused: r.counts.refusals(), ExitReasons: make(map[string]uint64),
+	}
+	if r.cfg.ShowAddresses {
+		s.Peers, s.Destinations = r.hops.peers(), r.streams.destinations()
 	}
 	s.Addresses, s.Reachable, s.Problem, s.Published, s.Accepted = r.publish.stand()
 	if c := r.consensus(); c != nil {

@@ -12,18 +12,18 @@ import (
 
 // streams is the streams that this exit has open or opening.
 type streams struct {
-	mu  sync.Mutex // guards what follows
-	all map[*circuit.Stream]struct{}
+	mu  sync.Mutex                 // guards what follows
+	all map[*circuit.Stream]string // with their destinations, where the operator asked for addresses
 }
 
 // add counts s, if there may be one more.
-func (t *streams) add(s *circuit.Stream) bool {
+func (t *streams) add(s *circuit.Stream, destination string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.all) >= maxStreams {
 		return false
 	}
-	t.all[s] = struct{}{}
+	t.all[s] = destination
 	return true
 }
 
@@ -56,7 +56,7 @@ func (t *streams) refuseAll(reason cell.EndReason) {
 // dialling go on in a goroutine.
 func (r *Relay) Begin(s *circuit.Stream, req cell.BeginRequest) {
 	reason := r.mayBegin(s.Hop())
-	if reason == 0 && !r.streams.add(s) {
+	if reason == 0 && !r.streams.add(s, r.destination(req)) {
 		r.counts.refuse(causeStreams)
 		reason = cell.EndResource
 	}

@@ -59,6 +59,16 @@ func (v *viewer) classify(id keys.RelayID) work.Class {
 	return work.Stranger
 }
 
+// classOf says what the peer of l is by the newest consensus; the link itself knows
+// what it was when the link was made.
+func (r *Relay) classOf(l *link.Link) work.Class {
+	id, _, proven := l.Peer()
+	if !proven {
+		return work.Stranger
+	}
+	return r.view.classify(id)
+}
+
 // classifyAddr guesses a peer's class before it has proven anything, so that a
 // flood from elsewhere does not fill what relays and authorities need.
 func (v *viewer) classifyAddr(a netip.Addr) work.Class {
