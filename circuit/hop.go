@@ -97,6 +97,16 @@ func (h *Hop) SendCreated(reply []byte) {
 // Link returns the link that the circuit came in on.
 func (h *Hop) Link() *link.Link { return h.tx.lc.Link() }
 
+// Next returns the link that the circuit goes out on, nil at its end.
+func (h *Hop) Next() *link.Link {
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	if h.out.next == nil {
+		return nil
+	}
+	return h.out.next.Link()
+}
+
 // Kind returns what the hop was made for.
 func (h *Hop) Kind() Kind { return h.kind }
 
