@@ -1,0 +1,165 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// controlName is the control socket's name in the state directory.
+	controlName = "control.sock"
+	// maxSocketPath is the longest path of a Unix socket that every system
+	// takes, in bytes: sun_path has 104 on the BSDs and macOS, 108 on Linux.
+	maxSocketPath = 103
+	// controlTimeout bounds one question and its answer.
+	controlTimeout = 5 * time.Second
+	// maxControlAnswer bounds an answer, in bytes.
+	maxControlAnswer = 16 << 20
+)
+
+// ErrNotRunning says that no node answers at a state directory.
+var ErrNotRunning = errors.New("no node is running there")
+
+// SocketPath returns where the control socket of the node with this state
+// directory lies: in it, or where that path is too long, in a directory of
+// runtimeDir whose name is made from it.
+func SocketPath(state, runtimeDir string) (string, error) {
+	abs, err := filepath.Abs(state)
+	if err != nil {
+		return "", err
+	}
+	if path := filepath.Join(abs, controlName); len(path) <= maxSocketPath {
+		return path, nil
+	}
+	sum := sha256.Sum256([]byte(abs))
+	path := filepath.Join(runtimeDir, "tunic-"+hex.EncodeToString(sum[:8]), controlName)
+	if len(path) > maxSocketPath {
+		return "", fmt.Errorf("no short enough path for the control socket: %s has %d bytes, the limit is %d", path, len(path), maxSocketPath)
+	}
+	return path, nil
+}
+
+// RuntimeDir is where sockets go whose own directory has too long a path.
+func RuntimeDir() string {
+	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
+		return d
+	}
+	return os.TempDir()
+}
+
+// A control answers questions on a node's control socket.
+type control struct {
+	path string
+	http *http.Server
+	done chan struct{} // closed when the server's goroutine ends
+}
+
+// serveControl answers GET /status with what status returns, and POST /stop by
+// calling stop, until close. Only the user who runs the node can open the socket.
+func serveControl(state string, status func() Status, stop func()) (*control, error) {
+	path, err := SocketPath(state, RuntimeDir())
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(path) // of a node that died; the state directory's lock says that we are alone
+	ln, err := listenPrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(status()) // an asker who left is no error of ours
+	})
+	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+		stop()
+	})
+	c := &control{path: path, done: make(chan struct{}), http: &http.Server{
+		Handler: mux, ReadTimeout: controlTimeout, WriteTimeout: controlTimeout, MaxHeaderBytes: 4 << 10}}
+	go func() { // ends with close
+		defer close(c.done)
+		_ = c.http.Serve(ln)
+	}()
+	return c, nil
+}
+
+func (c *control) close() {
+	_ = c.http.Close()
+	<-c.done
+	_ = os.Remove(c.path)
+}
+
+// listenPrivate makes a Unix socket that only this user can open: its directory
+// has mode 0700 from before the socket is there. A directory that is somebody
+// else's can't be given that mode, and is refused.
+func listenPrivate(path string) (net.Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+// ask sends one question to the node with this state directory.
+func ask(ctx context.Context, state, method, path string) ([]byte, error) {
+	socket, err := SocketPath(state, RuntimeDir())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", state, errors.Join(ErrNotRunning, err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return nil, fmt.Errorf("control socket answers %s", resp.Status)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxControlAnswer))
+}
+
+// Ask asks the node with this state directory how it is.
+func Ask(ctx context.Context, state string) (Status, error) {
+	var s Status
+	b, err := ask(ctx, state, http.MethodGet, "/status")
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(b, &s)
+}
+
+// Stop tells the node with this state directory to stop, as SIGTERM does.
+func Stop(ctx context.Context, state string) error {
+	_, err := ask(ctx, state, http.MethodPost, "/stop")
+	return err
+}

@@ -1,0 +1,31 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// listen opens a TCP listener on each address, or none.
+func listen(addrs []netip.AddrPort) ([]net.Listener, error) {
+	if len(addrs) == 0 {
+		return nil, errors.New("no address to listen on: set listen")
+	}
+	var all []net.Listener
+	for _, a := range addrs {
+		ln, err := net.Listen("tcp", a.String())
+		if err != nil {
+			closeAll(all)
+			return nil, fmt.Errorf("%w (is another program using it? choose another port)", err)
+		}
+		all = append(all, ln)
+	}
+	return all, nil
+}
+
+func closeAll(all []net.Listener) {
+	for _, ln := range all {
+		ln.Close()
+	}
+}

@@ -1,0 +1,148 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"tunic/directory"
+	"tunic/directory/keys"
+	"tunic/relay"
+)
+
+// defaultNickname is a relay's that names none: the machine's name may tell
+// more than its operator wants.
+const defaultNickname = "unnamed"
+
+// RunRelay runs a relay until ctx ends.
+func RunRelay(ctx context.Context, cfg RelayConfig, o Options) error {
+	network, err := cfg.open(o)
+	if err != nil {
+		return err
+	}
+	set, err := loadKeys(cfg.State, keys.LoadOrCreate)
+	if err != nil {
+		return err
+	}
+	rc, err := cfg.relay(network, set, o)
+	if err != nil {
+		return err
+	}
+	r, err := relay.New(rc)
+	if err != nil {
+		return err
+	}
+	reload := func() error { return cfg.reload(r, o) }
+	return runRelay(ctx, r, newStatus("relay", network.Name), cfg.State, o, nil, reload)
+}
+
+// relay returns what package relay needs.
+func (c *RelayConfig) relay(network *directory.Network, set *keys.Set, o Options) (relay.Config, error) {
+	policy, err := directory.ParsePolicy(c.ExitPolicy)
+	if err != nil {
+		return relay.Config{}, fmt.Errorf("exit_policy: %w", err)
+	}
+	if c.BandwidthRate < 0 || c.Burst < 0 || c.DirectoryRate < 0 {
+		return relay.Config{}, errors.New("a rate or burst is below 0")
+	}
+	if c.Nickname == "" {
+		c.Nickname = defaultNickname
+	}
+	families, err := c.families()
+	if err != nil {
+		return relay.Config{}, err
+	}
+	return relay.Config{
+		Network: network, Keys: set, Dir: c.State, Listen: c.Listen, Address: c.Address,
+		Nickname: c.Nickname, Contact: c.Contact, Platform: platform(), Families: families,
+		Transit: true, Policy: policy, Resolvers: c.Resolvers,
+		BandwidthRate: c.BandwidthRate, BandwidthBurst: c.Burst, DirectoryRate: c.DirectoryRate,
+		ShowAddresses: c.Log.Addresses, Log: o.Log,
+	}, nil
+}
+
+// families parses the certificates by which families count the relay as theirs.
+func (c *RelayConfig) families() ([]keys.Certificate, error) {
+	var all []keys.Certificate
+	for _, text := range c.Family {
+		var cert keys.Certificate
+		if err := cert.UnmarshalText([]byte(text)); err != nil {
+			return nil, fmt.Errorf("family: not a certificate that 'tunic keys family' makes: %w", err)
+		}
+		all = append(all, cert)
+	}
+	return all, nil
+}
+
+// platform names the program and the system, as descriptors show it.
+func platform() string { return "tunic " + Version + " on " + runtime.GOOS }
+
+// reload reads the configuration again and takes over what can change while
+// the relay runs: bandwidth and exit policy.
+func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
+	if o.Config == "" {
+		return errors.New("there is no configuration file to read again")
+	}
+	var fresh RelayConfig
+	if err := Load(o.Config, &fresh); err != nil {
+		return err
+	}
+	policy, err := directory.ParsePolicy(fresh.ExitPolicy)
+	if err != nil {
+		return fmt.Errorf("exit_policy: %w", err)
+	}
+	if fresh.BandwidthRate < 0 || fresh.Burst < 0 || fresh.DirectoryRate < 0 {
+		return errors.New("a rate or burst is below 0")
+	}
+	r.SetBandwidth(fresh.BandwidthRate, fresh.Burst, fresh.DirectoryRate)
+	r.SetPolicy(policy)
+	return nil
+}
+
+// runRelay runs r, alone or as part of an authority, with its control socket.
+// status, if not nil, adds what the authority says.
+func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o Options, status func(*Status), reload func() error) error {
+	defer r.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	control, err := serveControl(state, func() Status {
+		s, rs := base, r.Status()
+		s.Relay = &rs
+		if status != nil {
+			status(&s)
+		}
+		return s
+	}, cancel)
+	if err != nil {
+		return err
+	}
+	defer control.close()
+	defer notifyStopping()
+	go func() { // ends with ctx
+		select {
+		case <-r.Ready():
+			o.event(Event{Phase: "listening", Percent: 100, Message: "listening", Ready: true})
+			o.Log.Info("listening", "role", base.Role, "identity", r.ID().String())
+		case <-ctx.Done():
+		}
+	}()
+	if reload != nil {
+		go o.watchReload(ctx, reload) // ends with ctx
+	}
+	if err := r.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// loadKeys reads or makes a node's keys.
+func loadKeys(state string, load func(string, time.Time) (*keys.Set, error)) (*keys.Set, error) {
+	set, err := load(KeyDir(state), time.Now())
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("keys in %s: %w (whose are they?)", KeyDir(state), err)
+	}
+	return set, err
+}

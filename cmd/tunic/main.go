@@ -1,0 +1,82 @@
+// Command tunic is an onion-routing overlay in one program: the client, the
+// relay, the directory authority, and a whole private network to try it with.
+// One file per subcommand; what deserves a test of its own is in a package.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tunic/cmd/node"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit status: 0, 1 for a failure, 2 for a wrong call.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() { // ends with the process
+		<-ctx.Done()
+		stop() // a second signal ends the process at once
+	}()
+	err := newRoot().ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "tunic: %v\n", err)
+		return 2
+	default:
+		fmt.Fprintf(os.Stderr, "tunic: %v\n", err)
+		return 1
+	}
+}
+
+// A usageError is a call that cannot be meant.
+type usageError struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tunic",
+		Short: "an onion-routing anonymity overlay: client, relay, authority and test network",
+		Long: `tunic routes TCP connections through three relays, with one layer of
+post-quantum hybrid encryption per hop, so that no single relay knows both ends.
+
+To see it work:    tunic demo
+To use a network:  tunic client --network network.toml
+To help it:        tunic relay --config relay.toml`,
+		Version:       node.Version + " " + revision(),
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w\nsee '%s --help'", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newClient(), newRelay(), newAuthority(), newNetwork(), newKeys(), newDemo(), newTestnet(), newStatus())
+	return root
+}
+
+// revision says which Go made this binary, and of which commit, where known.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown build)"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return fmt.Sprintf("(%s, %s)", s.Value[:12], info.GoVersion)
+		}
+	}
+	return "(" + info.GoVersion + ")"
+}
