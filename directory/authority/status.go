@@ -11,7 +11,7 @@ type Status struct {
 	Consensus  time.Time // valid-after of the consensus that is served, zero if none
 	Listed     int       // relays in it
 	Signatures int       // authorities that signed it
-	Problem    error     // why the last period brought no consensus, nil if it brought one
+	Problem    string    // why the last period brought no consensus, "" if it brought one
 }
 
 // Status returns what is so now.
@@ -28,6 +28,8 @@ func (a *Authority) Status() Status {
 		p := a.periods[len(a.periods)-1]
 		s.Period, s.Votes = p.round.ValidAfter, len(p.agree.counted())
 	}
-	s.Problem = a.failed
+	if a.failed != nil {
+		s.Problem = a.failed.Error()
+	}
 	return s
 }
