@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -46,6 +47,17 @@ func (p Phase) Percent() int {
 
 // MarshalText returns the phase's name, for status output.
 func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (p *Phase) UnmarshalText(b []byte) error {
+	for i := range phases {
+		if phases[i].name == string(b) {
+			*p = Phase(i)
+			return nil
+		}
+	}
+	return errors.New("unknown phase")
+}
 
 // An Event is one step of progress, or one thing that stands in its way.
 type Event struct {
