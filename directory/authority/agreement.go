@@ -65,9 +65,8 @@ type step struct {
 
 // send asks for an envelope to be passed to an authority.
 type send struct {
-	to   keys.RelayID
-	env  *directory.Envelope // the caller's own
-	full bool                // with the vote; else the receiver asks for it where it lacks it
+	to  keys.RelayID
+	env *directory.Envelope // the caller's own; without the vote, the receiver asks for it where it lacks it
 }
 
 // want asks for a vote's document from somebody who should have it.
@@ -89,13 +88,11 @@ func newAgreement(n *directory.Network, r directory.Round, self signer) *agreeme
 // over. What comes before the first round is from a faster clock and belongs to
 // the first.
 func (m *agreement) roundAt(now time.Time) int {
-	if !now.Before(m.round.Sign) {
+	r := m.round.VoteRoundAt(now)
+	if r > m.round.VoteRounds {
 		return 0
 	}
-	if now.Before(m.round.VotesLeave) {
-		return 1
-	}
-	return min(m.round.VoteRounds, 1+int(now.Sub(m.round.VotesLeave)/m.round.VoteRound))
+	return max(r, 1)
 }
 
 // proposeUntil returns until when an authority may send its own vote: half a
@@ -116,7 +113,11 @@ func (m *agreement) propose(now time.Time, doc []byte, v *directory.Vote) (step,
 	}
 	a := m.authors[v.Author]
 	a.candidates = append(a.candidates, &candidate{env: env, vote: v, counted: 1})
-	return step{sends: m.toOthers(env, true)}, nil
+	s := step{sends: m.toOthers(env)}
+	for i := range s.sends {
+		s.sends[i].env.Vote = doc
+	}
+	return s, nil
 }
 
 // receive takes an envelope from an authority. v is the vote inside, nil if the
@@ -130,6 +131,8 @@ func (m *agreement) receive(now time.Time, from keys.RelayID, env *directory.Env
 		return step{}, directory.ErrOtherPeriod
 	case r == 0:
 		return step{}, errTooLate
+	case !signedBy(env, env.Author):
+		return step{}, errFewSigned
 	}
 	c := a.candidate(env.Digest())
 	if c == nil && len(env.Signatures) < r {
@@ -193,23 +196,19 @@ func (m *agreement) settle(now time.Time, a *author, c *candidate, from keys.Rel
 	if err := c.env.Countersign(m.self.cert, m.self.key); err != nil {
 		return s // its certificate has expired: nobody would count the signature
 	}
-	s.sends = m.toOthers(c.env, false)
+	s.sends = m.toOthers(c.env)
 	return s
 }
 
-// toOthers sends env to all authorities that have not signed it: who signed
-// has counted it.
-func (m *agreement) toOthers(env *directory.Envelope, full bool) (sends []send) {
+// toOthers sends env, without the vote, to all authorities that have not signed
+// it: who signed has counted it.
+func (m *agreement) toOthers(env *directory.Envelope) (sends []send) {
 	for i := range m.network.Authorities {
 		to := m.network.Authorities[i].ID
 		if to == m.self.id() || signedBy(env, to) {
 			continue
 		}
-		out := env.Bare()
-		if full {
-			out.Vote = env.Vote
-		}
-		sends = append(sends, send{to: to, env: out, full: full})
+		sends = append(sends, send{to: to, env: env.Bare()})
 	}
 	return sends
 }
@@ -254,7 +253,7 @@ func (c *candidate) merge(env *directory.Envelope) {
 		}
 	}
 	slices.SortFunc(c.env.Signatures, func(a, b directory.Countersignature) int {
-		return slices.Compare(a.Authority[:], b.Authority[:])
+		return directory.CompareID(a.Authority, b.Authority)
 	})
 }
 

@@ -73,14 +73,14 @@ func (a *Authority) conclude(p *period, votes []*directory.Vote) error {
 	if err != nil {
 		return err
 	}
+	log := directory.Log{Size: checkpoint.Size, Peaks: peaks}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.adoptLocked(result.Previous)
 	if signed.Checkpoint != *checkpoint {
-		_, _, err := p.sign.merge(signed)
-		return errors.Join(errOtherOwn, err)
+		return errors.Join(errOtherOwn, p.sign.sign(signed, nil, log))
 	}
-	return p.sign.sign(signed, doc, peaks)
+	return p.sign.sign(signed, doc, log)
 }
 
 // signOnce signs a checkpoint, or returns what was signed for its period before.

@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -85,7 +86,7 @@ func (a *Authority) persist(ctx context.Context, p *period, do func(context.Cont
 		if err == nil || refused(err) || ctx.Err() != nil {
 			return err
 		}
-		if sleepUntil(ctx, time.Now().Add(a.jitter(pause))) != nil {
+		if sleepUntil(ctx, time.Now().Add(jitter(pause))) != nil {
 			return err
 		}
 		pause = min(2*pause, retryMax)
@@ -100,11 +101,7 @@ func refused(err error) bool {
 }
 
 // jitter returns between half of d and one and a half of it.
-func (a *Authority) jitter(d time.Duration) time.Duration {
-	a.reg.mu.Lock()
-	defer a.reg.mu.Unlock()
-	return d/2 + time.Duration(a.reg.rng.Int64N(int64(d)+1))
-}
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
 // fetch asks an authority for the document of a vote, after a wait in which
 // another one may bring it.

@@ -17,14 +17,10 @@ import (
 // retryAfter is the answer to relays that come too fast; seconds.
 const retryAfter = "10"
 
-// A Peer tells who sent a request, as far as the link that it came on proved
-// it; the zero identity for strangers.
-type Peer func(*http.Request) (keys.RelayID, work.Class)
-
 // handler answers the requests of relays, clients and other authorities.
 type handler struct {
 	a    *Authority
-	peer Peer
+	peer func(*http.Request) (keys.RelayID, work.Class) // who sent it, as far as its link proved; zero for strangers
 	mux  *http.ServeMux
 }
 
@@ -85,7 +81,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errTooFast), errors.Is(err, errFull), errors.Is(err, errManyTests):
 		return http.StatusServiceUnavailable
-	case isRefusal(err), errors.Is(err, errOlder), errors.Is(err, errStale), errors.Is(err, errFuture),
+	case isRefusal(err), errors.Is(err, errOlder),
 		errors.Is(err, directory.ErrExpired), errors.Is(err, directory.ErrFuture), errors.Is(err, directory.ErrOtherPeriod):
 		return http.StatusConflict
 	}

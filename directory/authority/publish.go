@@ -52,7 +52,7 @@ func (a *Authority) chase(ctx context.Context, p *period, id keys.RelayID) {
 		if err := a.pullConsensus(ctx, p, id); err != nil && ctx.Err() == nil {
 			a.log.Debug("consensus not had", keyPeer, id, keyError, err)
 		}
-		_ = sleepUntil(ctx, time.Now().Add(a.jitter(pause)))
+		_ = sleepUntil(ctx, time.Now().Add(jitter(pause)))
 	}
 }
 

@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	maxRelays    = 50_000              // fixed by docs/protocol.md, "Votes": a vote lists no more
-	maxAge       = 18 * time.Hour      // fixed by docs/protocol.md, "Admission"
-	maxAhead     = 12 * time.Hour      // fixed by docs/protocol.md, "Admission"
 	forgetAfter  = 90 * 24 * time.Hour // fixed by docs/protocol.md, "Facts": then nothing counts any more
 	newRate      = 20                  // our choice: unknown relays a second, so that testing them harms nobody
 	newBurst     = 200                 // our choice: and at once: a network's start
@@ -24,8 +21,6 @@ const (
 
 // Why a descriptor is not taken.
 var (
-	errStale     = errors.New("published too long ago")
-	errFuture    = errors.New("published in the future")
 	errOlder     = errors.New("older than the one held")
 	errAuthority = errors.New("claims to be an authority")
 	errFull      = errors.New("too many relays")
@@ -80,7 +75,7 @@ type verdict struct {
 // admit takes a descriptor that verified. A relay whose address or link key is
 // new is tested at once.
 func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (verdict, error) {
-	if err := g.screen(d, now); err != nil {
+	if err := g.screen(d); err != nil {
 		return verdict{}, err
 	}
 	g.mu.Lock()
@@ -88,7 +83,7 @@ func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (ve
 	r := g.relays[d.ID]
 	if r == nil {
 		switch {
-		case len(g.relays) >= maxRelays:
+		case len(g.relays) >= directory.MaxRelays:
 			return verdict{}, errFull
 		case !g.takeToken(now):
 			return verdict{}, errTooFast
@@ -120,14 +115,9 @@ func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (ve
 	return verdict{}, nil
 }
 
-// screen checks what needs nothing but the descriptor.
-func (g *registry) screen(d *directory.Descriptor, now time.Time) error {
-	switch {
-	case now.Sub(d.Published) > maxAge:
-		return errStale
-	case d.Published.Sub(now) > maxAhead:
-		return errFuture
-	case g.network.Authority(d.ID) != nil:
+// screen refuses a relay that would pass for an authority.
+func (g *registry) screen(d *directory.Descriptor) error {
+	if g.network.Authority(d.ID) != nil {
 		return errAuthority
 	}
 	for i := range g.network.Authorities {
@@ -198,7 +188,7 @@ func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
 	defer g.mu.Unlock()
 	fresh := make([]*relay, 0, len(g.relays))
 	for _, r := range g.relays {
-		if r.descriptor != nil && now.Sub(r.descriptor.Published) <= maxAge {
+		if r.descriptor != nil && now.Sub(r.descriptor.Published) <= directory.DescriptorLife {
 			fresh = append(fresh, r)
 		}
 	}
@@ -260,7 +250,7 @@ func (g *registry) forget(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for id, r := range g.relays {
-		if r.descriptor != nil && now.Sub(r.descriptor.Published) > maxAge+maxAhead && !r.testing {
+		if r.descriptor != nil && now.Sub(r.descriptor.Published) > directory.DescriptorLife+directory.DescriptorAhead && !r.testing {
 			r.history.count(now)
 			r.history.endRun()
 			r.history.state = unknown

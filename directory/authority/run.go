@@ -8,6 +8,7 @@ import (
 
 	"tunic/directory"
 	"tunic/directory/keys"
+	"tunic/directory/mirror"
 )
 
 // Keys of log attributes.
@@ -123,15 +124,29 @@ func (a *Authority) others(ctx context.Context, until time.Time, do func(context
 	}
 }
 
-// warm makes circuits to the others, so that votes find them ready.
+// warm makes circuits to the others, so that votes find them ready, and fetches
+// the consensus in force where it is missing here.
 func (a *Authority) warm(ctx context.Context, p *period) error {
 	a.others(ctx, p.round.VotesLeave, func(ctx context.Context, id keys.RelayID) {
-		_ = a.persist(ctx, p, func(ctx context.Context) error {
+		err := a.persist(ctx, p, func(ctx context.Context) error {
 			_, err := a.peers.get(ctx, id, periodPath(pathVotes, p.round.ValidAfter), maxIndex)
+			if errors.Is(err, mirror.ErrNotFound) {
+				return nil // it has no votes yet
+			}
 			return err
 		})
+		if err == nil && a.stale(time.Now()) {
+			_ = a.catchUp(ctx, id) // it may have none either
+		}
 	})
 	return nil
+}
+
+// stale reports whether a newer consensus than the one here should exist.
+func (a *Authority) stale(now time.Time) bool {
+	r, begun := a.network.RoundAt(now)
+	b := a.cache.Current()
+	return begun && (b == nil || b.Consensus.ValidAfter.Before(r.ValidAfter))
 }
 
 // vote sends this authority's own vote, unless it is too late for that: then it
@@ -188,21 +203,22 @@ func (a *Authority) decide(ctx context.Context, p *period) error {
 	if err != nil {
 		return err
 	}
-	if err := a.conclude(p, votes); err != nil {
-		return err
-	}
+	failed := a.conclude(p, votes)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.votes = votes
+	if p.sign.own == nil {
+		return failed
+	}
 	signed, err := p.sign.own.signed.Encode()
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	p.ringLocked()
 	a.others(ctx, a.over(p), func(ctx context.Context, id keys.RelayID) {
 		a.deliver(ctx, p, id, periodPath(pathSignatures, p.round.ValidAfter), signed)
 	})
-	return nil
+	return failed
 }
 
 // countedVotes returns the votes that count, when all are in hand.

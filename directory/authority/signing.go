@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"tunic/directory"
 	"tunic/directory/keys"
 )
@@ -29,7 +27,7 @@ type signing struct {
 	notes   []*noteState
 	offers  map[keys.RelayID][]string // texts by sender, at most maxOffers each
 	own     *noteState                // what this authority signed, nil before
-	peaks   []tlog.Hash               // of the log that own names
+	log     *directory.Log            // that this authority's checkpoint names, nil before
 }
 
 // noteState is one checkpoint with the signatures under it that verify.
@@ -45,13 +43,17 @@ func newSigning(n *directory.Network, r directory.Round) *signing {
 }
 
 // sign adds the checkpoint that this authority signed itself, with the
-// consensus and the peaks of the log that it names.
-func (g *signing) sign(sc *directory.SignedCheckpoint, doc []byte, peaks []tlog.Hash) error {
+// consensus that it names, nil if it is not in hand, and the log that belongs to
+// what this authority computed.
+func (g *signing) sign(sc *directory.SignedCheckpoint, doc []byte, log directory.Log) error {
 	st, _, err := g.merge(sc)
 	if err != nil {
 		return err
 	}
-	st.doc, g.own, g.peaks = doc, st, peaks
+	if doc != nil {
+		st.doc = doc
+	}
+	g.own, g.log = st, &log
 	return nil
 }
 
@@ -151,11 +153,14 @@ func (g *signing) missing() (ids []keys.RelayID) {
 // history returns st as what the next vote carries, nil if this authority does
 // not know the log that it names.
 func (g *signing) history(st *noteState) *directory.History {
-	if g.own == nil || st.signed.Checkpoint.Root != g.own.signed.Checkpoint.Root ||
-		st.signed.Checkpoint.Size != g.own.signed.Checkpoint.Size {
+	if g.log == nil {
 		return nil
 	}
-	return &directory.History{Signed: *st.signed, Peaks: g.peaks}
+	h := &directory.History{Signed: *st.signed, Peaks: g.log.Peaks}
+	if h.Verify(g.network) != nil {
+		return nil
+	}
+	return h
 }
 
 // forks returns the authorities that signed two checkpoints of this period.

@@ -76,7 +76,7 @@ func sortVotes(n *directory.Network, r directory.Round, votes []*directory.Vote)
 		}
 	}
 	sorted := slices.Clone(votes)
-	slices.SortFunc(sorted, func(a, b *directory.Vote) int { return slices.Compare(a.Author[:], b.Author[:]) })
+	slices.SortFunc(sorted, func(a, b *directory.Vote) int { return directory.CompareID(a.Author, b.Author) })
 	for i := 1; i < len(sorted); i++ {
 		if sorted[i].Author == sorted[i-1].Author {
 			return nil, errors.New("two votes of one author in a tally")

@@ -35,7 +35,7 @@ func tallyRelays(n *directory.Network, votes []*directory.Vote) []directory.Rela
 		if len(entries) < n.Majority() {
 			continue
 		}
-		if r, ok := tallyRelay(n.Majority(), entries, known); ok {
+		if r, ok := tallyRelay(n, entries, known); ok {
 			relays = append(relays, r)
 		}
 	}
@@ -55,12 +55,12 @@ func leastID(lists [][]directory.VoteEntry) (id keys.RelayID, found bool) {
 // keys and addresses of different descriptors are never mixed, and what fewer
 // than a majority of all authorities say of it is never believed, so that no
 // minority can name another key.
-func tallyRelay(majority int, entries []*directory.VoteEntry, known []directory.Flags) (directory.Relay, bool) {
-	r, ok := commonFacts(majority, entries)
+func tallyRelay(n *directory.Network, entries []*directory.VoteEntry, known []directory.Flags) (directory.Relay, bool) {
+	r, ok := commonFacts(n.Majority(), entries)
 	if !ok {
 		return directory.Relay{}, false
 	}
-	r.Flags = tallyFlags(entries, known)
+	r.Flags = tallyFlags(liars(n), entries, known)
 	r.Weight = tallyWeight(entries)
 	r.FirstListed = tallyFirstListed(entries)
 	return r, r.Flags.Has(directory.Running | directory.Valid)
@@ -100,11 +100,15 @@ func sameFacts(a, b *directory.Relay) bool {
 		a.Ports.String() == b.Ports.String() && a.Ports6.String() == b.Ports6.String()
 }
 
+// liars is how many authorities may lie without changing anything.
+func liars(n *directory.Network) int { return (len(n.Authorities) - 1) / 2 }
+
 // tallyFlags sets a flag when more than half of those say so that have an
-// opinion on it for this relay.
-func tallyFlags(entries []*directory.VoteEntry, known []directory.Flags) directory.Flags {
+// opinion on it for this relay, and more of them than may lie: where nearly all
+// have no opinion yet, a liar's alone does not decide.
+func tallyFlags(liars int, entries []*directory.VoteEntry, known []directory.Flags) directory.Flags {
 	var set directory.Flags
-	for flag := directory.Flags(1); flag != 0 && flag <= directory.AllFlags; flag <<= 1 {
+	for flag := directory.Flags(1); flag <= directory.AllFlags; flag <<= 1 {
 		yes, all := 0, 0
 		for i, e := range entries {
 			if !known[i].Has(flag) || e.Unknown.Has(flag) {
@@ -115,7 +119,7 @@ func tallyFlags(entries []*directory.VoteEntry, known []directory.Flags) directo
 				yes++
 			}
 		}
-		if 2*yes > all {
+		if 2*yes > all && yes > liars {
 			set |= flag
 		}
 	}
