@@ -240,14 +240,17 @@ func (r *Relay) open() error {
 		}
 	}
 	source := r.cfg.Source
-	if source == nil {
-		file := filepath.Join(r.cfg.Dir, consensusFile)
-		cache, err := mirror.OpenCache(file, r.cfg.Network)
+	switch {
+	case source != nil:
+	case r.cfg.Transit:
+		cache, err := mirror.OpenCache(filepath.Join(r.cfg.Dir, consensusFile), r.cfg.Network)
 		if err != nil {
 			return err
 		}
 		r.cache, source = cache, cache
 		r.fetch.run, r.fetch.gap = r.fetchOnce, r.refreshGap
+	default:
+		source = nothing{} // until SetDirectory
 	}
 	r.view.source.Store(&source)
 	handler := r.cfg.Directory
@@ -260,6 +263,11 @@ func (r *Relay) open() error {
 }
 
 const consensusFile = "consensus" // in the state directory
+
+// nothing is a source without a consensus.
+type nothing struct{}
+
+func (nothing) Current() *directory.Bundle { return nil }
 
 // refreshGap is how long after one fetch an unknown identity causes no other.
 func (r *Relay) refreshGap() time.Duration {
