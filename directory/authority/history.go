@@ -49,6 +49,9 @@ type history struct {
 // count brings the sums up to now, fading them where a boundary is crossed. A
 // clock that steps back counts nothing.
 func (h *history) count(now time.Time) {
+	if now.Before(h.counted) {
+		return
+	}
 	from := h.counted
 	if from.IsZero() || h.state == unknown {
 		from = now

@@ -1,0 +1,142 @@
+package authority
+
+import (
+	"testing"
+	"time"
+
+	"tunic/directory"
+)
+
+// alike returns that many relays with equal facts: two days old, always there.
+func alike(count int, bandwidth uint64) []facts {
+	day := (24 * time.Hour).Seconds()
+	all := make([]facts, count)
+	for i := range all {
+		all[i] = facts{opinion: up, bandwidth: bandwidth, between: 2 * day, run: 2 * day, fraction: 1, known: 2 * day}
+	}
+	return all
+}
+
+func flagsOf(all []facts, i int) directory.Flags {
+	set, _ := newFlagger(all, 24*time.Hour, 20*time.Minute).flags(&all[i])
+	return set
+}
+
+const allButExit = directory.AllFlags &^ directory.Exit
+
+func TestEqualRelaysOfASmallNetworkBearAllFlags(t *testing.T) {
+	for _, count := range []int{1, 3, 7, 19} {
+		all := alike(count, unobservedBandwidth)
+		all[0].exits = true
+		if got := flagsOf(all, 0); got != directory.AllFlags {
+			t.Errorf("of %d: %v", count, got)
+		}
+		if got := flagsOf(all, count-1); count > 1 && got != allButExit {
+			t.Errorf("of %d: %v", count, got)
+		}
+	}
+}
+
+func TestNewNetworkHasGuardsAtOnce(t *testing.T) {
+	all := make([]facts, 7)
+	for i := range all { // reached within the same interval, at different instants
+		s := float64(i) / 10
+		all[i] = facts{opinion: up, bandwidth: unobservedBandwidth, between: s, run: s, fraction: 1, known: s}
+	}
+	for i := range all {
+		set, _ := newFlagger(all, time.Second, 20*time.Second).flags(&all[i])
+		if set != allButExit {
+			t.Errorf("relay %d: %v", i, set)
+		}
+	}
+}
+
+func TestAbsoluteThresholdsNeedTwentyRelays(t *testing.T) {
+	// All but one have far more than the absolute thresholds; that one has just these.
+	for count, want := range map[int]directory.Flags{
+		enoughAbsolute - 1: allButExit &^ directory.Fast &^ directory.Guard,
+		enoughAbsolute:     allButExit &^ directory.Guard, // Fast, but twenty are not fit for Guard by number yet
+		5 * enoughAbsolute: allButExit &^ directory.Guard,
+	} {
+		all := alike(count, 50*fastBandwidth/100) // half of what counts as fast
+		for i := 1; i < count; i++ {
+			all[i].bandwidth = 10 * fastBandwidth
+		}
+		all[0].bandwidth = fastBandwidth
+		if got := flagsOf(all, 0); got != want {
+			t.Errorf("%d relays: %v, want %v", count, got, want)
+		}
+	}
+	all := alike(40, 10*guardBandwidth)
+	all[0].bandwidth = guardBandwidth
+	if got := flagsOf(all, 0); got != allButExit {
+		t.Errorf("2 MB/s among faster ones: %v", got)
+	}
+	for i := 12; i < 40; i++ {
+		all[i].bandwidth = guardBandwidth - 1
+	}
+	if got := flagsOf(all, 0); got.Has(directory.Guard) {
+		t.Errorf("2 MB/s, met by twelve only, below the upper quarter: %v", got)
+	}
+}
+
+func TestEachFactDecidesItsFlags(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(f *facts)
+		want   directory.Flags
+	}{
+		"all the same":         {func(*facts) {}, allButExit},
+		"slow":                 {func(f *facts) { f.bandwidth = fastBandwidth - 1 }, allButExit &^ directory.Fast &^ directory.Guard},
+		"below 2 MB/s":         {func(f *facts) { f.bandwidth = guardBandwidth - 1 }, allButExit &^ directory.Guard},
+		"short runs":           {func(f *facts) { f.between /= 2 }, allButExit &^ directory.Stable &^ directory.Guard},
+		"a little shorter run": {func(f *facts) { f.between -= 1100 }, allButExit},
+		"often away":           {func(f *facts) { f.fraction = 0.95 }, allButExit &^ directory.Guard},
+		"away once":            {func(f *facts) { f.fraction = 0.985 }, allButExit},
+		"unknown yet":          {func(f *facts) { f.known = 60 }, allButExit &^ directory.Guard},
+		"down":                 {func(f *facts) { f.opinion = down }, directory.Valid},
+		"an exit":              {func(f *facts) { f.exits = true }, directory.AllFlags},
+	} {
+		all := alike(30, 2*guardBandwidth)
+		tt.change(&all[3])
+		if got := flagsOf(all, 3); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+	all := alike(30, guardBandwidth)
+	all[3].opinion, all[3].exits = noOpinion, true
+	set, unknown := newFlagger(all, time.Hour, time.Minute).flags(&all[3])
+	if set != directory.Valid|directory.Exit || unknown != directory.Running|directory.Fast|directory.Stable|directory.Guard {
+		t.Errorf("no opinion: %v, unknown %v", set, unknown)
+	}
+}
+
+func TestYoungAuthorityJudgesStableByUptime(t *testing.T) {
+	all := alike(10, guardBandwidth)
+	all[0].between = 0 // its runs are not known yet
+	for observing, want := range map[time.Duration]bool{enoughHistory - 1: true, enoughHistory: false} {
+		set, _ := newFlagger(all, observing, time.Minute).flags(&all[0])
+		if set.Has(directory.Stable) != want {
+			t.Errorf("after %v: Stable is %v", observing, !want)
+		}
+	}
+}
+
+func TestBelievedBandwidth(t *testing.T) {
+	const k, m = 1000, 1_000_000
+	for _, tt := range []struct{ rate, burst, observed, want uint64 }{
+		{5 * m, 9 * m, 3 * m, 3 * m},
+		{5 * m, 4 * m, 7 * m, 4 * m},
+		{50 * m, 50 * m, 50 * m, 10 * m},
+		{5 * m, 5 * m, 0, 100 * k},
+		{60 * k, 70 * k, 0, 60 * k},
+		{0, 0, 0, 0},
+	} {
+		d := &directory.Descriptor{Rate: tt.rate, Burst: tt.burst, Observed: tt.observed}
+		if got := believed(d); got != tt.want {
+			t.Errorf("rate %d, burst %d, observed %d: %d, want %d", tt.rate, tt.burst, tt.observed, got, tt.want)
+		}
+	}
+	if weightOf(0) != 1 || weightOf(999) != 1 || weightOf(2000) != 2 {
+		t.Error("weights are kB/s, at least 1")
+	}
+}
