@@ -18,7 +18,7 @@ import (
 //	private 0xq9…                 43 characters: seed (Ed25519) or clamped scalar (X25519)
 //	created 2026-11-21T12:00:00Z  link and circuit keys only
 //	published never               link and circuit keys only; or a time
-//	certificate AQOA…             195 characters; all but identities
+//	certificate AQOA…             195 characters; all but identities and families
 
 // fileKind is what the header line of a key file names.
 type fileKind string
@@ -30,7 +30,10 @@ const (
 	fileNote     fileKind = "note key"
 	fileLink     fileKind = "link key"
 	fileCircuit  fileKind = "circuit key"
+	fileFamily   fileKind = "family key"
 )
+
+var fileKinds = [...]fileKind{fileIdentity, fileSealed, fileSigning, fileNote, fileLink, fileCircuit, fileFamily}
 
 // rotates reports whether the file has times of its own.
 func (k fileKind) rotates() bool { return k == fileLink || k == fileCircuit }
@@ -143,7 +146,7 @@ func (l *lines) time(keyword string) time.Time {
 // header reads the first line and returns what it names.
 func (l *lines) header() fileKind {
 	text, rest, found := bytes.Cut(l.rest, []byte("\n"))
-	for _, k := range []fileKind{fileIdentity, fileSealed, fileSigning, fileNote, fileLink, fileCircuit} {
+	for _, k := range fileKinds {
 		if found && string(text) == k.header() {
 			l.rest = rest
 			return k

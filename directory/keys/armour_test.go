@@ -3,6 +3,7 @@ package keys
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,17 @@ func samples() []*record {
 	circuit.set(&five)
 	return []*record{
 		ed(fileIdentity, identity.signer, Certificate{}),
+		ed(fileFamily, seeded(6), Certificate{}),
 		ed(fileSigning, signing.signer, identity.CertifySigning(signing.Public(), testTime, end)),
 		ed(fileNote, note, identity.CertifyNote(note.public(), testTime, end)),
 		{kind: fileLink, public: link.public(), private: four, created: testTime, published: end, cert: signing.CertifyLink(link.Public(), testTime, end)},
 		{kind: fileCircuit, public: circuit.public(), private: five, created: testTime, cert: signing.CertifyCircuit(circuit.Public(), testTime, end)},
 	}
+}
+
+func sample(kind fileKind) *record {
+	all := samples()
+	return all[slices.IndexFunc(all, func(r *record) bool { return r.kind == kind })]
 }
 
 func TestKeyFilesRoundTrip(t *testing.T) {
@@ -47,7 +54,7 @@ func TestKeyFilesRoundTrip(t *testing.T) {
 }
 
 func TestKeyFileText(t *testing.T) {
-	text := string(samples()[4].encode())
+	text := string(sample(fileCircuit).encode())
 	want := []string{"tunic circuit key, version 1", "public ", "private ", "created 2026-11-21T12:00:00Z", "published never", "certificate "}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) != len(want) {
@@ -94,8 +101,7 @@ func TestKeyFileFailsAtEveryChange(t *testing.T) {
 }
 
 func TestKeyFileRefusesAnothersCertificate(t *testing.T) {
-	all := samples()
-	link, circuit := all[3], all[4]
+	link, circuit := sample(fileLink), sample(fileCircuit)
 	circuit.cert = link.cert
 	if _, err := parseRecord(circuit.encode(), fileCircuit); !errors.Is(err, ErrMalformed) {
 		t.Errorf("certificate of another kind: %v", err)
@@ -112,7 +118,7 @@ func TestKeyFileRefusesAnothersCertificate(t *testing.T) {
 }
 
 func TestKeyFileRefusesUnclampedScalars(t *testing.T) {
-	r := samples()[3]
+	r := sample(fileLink)
 	r.private[0] |= 1 // the same key to X25519
 	if _, err := parseRecord(r.encode(), fileLink); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a second text of one key: %v", err)
@@ -120,7 +126,7 @@ func TestKeyFileRefusesUnclampedScalars(t *testing.T) {
 }
 
 func TestKeyFileTimes(t *testing.T) {
-	b := samples()[3].encode()
+	b := sample(fileLink).encode()
 	for _, bad := range []string{"2026-11-21T12:00:00+00:00", "2026-11-21T12:00:00.5Z", "2026-02-30T12:00:00Z", "1969-12-31T23:59:59Z", "never", ""} {
 		text := bytes.Replace(b, []byte("created 2026-11-21T12:00:00Z"), []byte("created "+bad), 1)
 		if _, err := parseRecord(text, fileLink); !errors.Is(err, ErrMalformed) {

@@ -1,6 +1,11 @@
 package keys
 
-import "time"
+import (
+	"crypto/ed25519"
+	"errors"
+	"io/fs"
+	"time"
+)
 
 // A FamilyPublic is the public key of a [FamilyKey], Ed25519. It names the
 // family.
@@ -32,4 +37,49 @@ func (c *Certificate) FamilyMember(id RelayID, now time.Time) (FamilyPublic, err
 		return FamilyPublic{}, err
 	}
 	return c.Signer, nil
+}
+
+// EncodeFamily returns the key file of a family. An operator puts it as
+// family.key into the key directory of each of the relays.
+func EncodeFamily(k *FamilyKey) []byte {
+	r := record{kind: fileFamily, public: k.public(), private: [32]byte(k.key[:ed25519.SeedSize])}
+	defer r.wipe()
+	return r.encode()
+}
+
+// ParseFamily decodes the key file of a family. The error is [ErrMalformed].
+func ParseFamily(b []byte) (*FamilyKey, error) {
+	r, err := parseRecord(b, fileFamily)
+	if err != nil {
+		return nil, err
+	}
+	defer r.wipe()
+	k := new(FamilyKey)
+	k.set(&r.private)
+	return k, nil
+}
+
+const memberLife = 30 * day // our choice: of a certificate in a descriptor, which holds for 18 hours
+
+// Family returns a certificate by the family whose key is in the directory for
+// the set's identity; false if there is none.
+func (s *Set) Family(now time.Time) (Certificate, bool) {
+	if s.family == nil {
+		return Certificate{}, false
+	}
+	return s.family.CertifyMember(s.id, backdate(now), now.Add(memberLife)), true
+}
+
+// loadFamily reads the family's key, where an operator has put one.
+func (s *Set) loadFamily() error {
+	b, err := s.disk.read(familyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer clear(b)
+	s.family, err = ParseFamily(b)
+	return err
 }

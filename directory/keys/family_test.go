@@ -28,3 +28,21 @@ func TestFamilyMember(t *testing.T) {
 		t.Errorf("with another subject: %v, want ErrSignature", err)
 	}
 }
+
+func TestFamilyKeyInTheDirectory(t *testing.T) {
+	disk, family := newDisk(), GenerateFamily()
+	disk.files[familyFile] = EncodeFamily(family) // before the first start
+	s := newSet(t, disk, false, testTime)
+	c, ok := s.Family(testTime)
+	if got, err := c.FamilyMember(s.ID(), testTime); !ok || err != nil || got != family.Public() {
+		t.Errorf("%v, %v", ok, err)
+	}
+	if _, ok := newSet(t, newDisk(), false, testTime).Family(testTime); ok {
+		t.Error("a family without a key")
+	}
+	broken := disk.reboot()
+	broken.files[familyFile] = broken.files[identityFile]
+	if _, err := load(broken, false); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a broken file: %v", err)
+	}
+}

@@ -72,12 +72,17 @@ func FuzzVerifyProof(f *testing.F) {
 }
 
 func FuzzParseKeyFile(f *testing.F) {
-	kinds := []fileKind{fileIdentity, fileSigning, fileNote, fileLink, fileCircuit}
-	for i, r := range samples() {
-		f.Add(uint8(i), r.encode())
+	for i, kind := range fileKinds {
+		if kind != fileSealed {
+			f.Add(uint8(i), sample(kind).encode())
+		}
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, in []byte) {
-		r, err := parseRecord(in, kinds[int(kind)%len(kinds)])
+		want := fileKinds[int(kind)%len(fileKinds)]
+		if want == fileSealed { // has its own parser and fuzzer
+			return
+		}
+		r, err := parseRecord(in, want)
 		if err == nil && !bytes.Equal(r.encode(), in) {
 			t.Fatalf("accepted %q, encodes as %q", in, r.encode())
 		}

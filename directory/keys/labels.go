@@ -1,9 +1,9 @@
 package keys
 
 // All contexts of signatures and all labels of hashes and key derivations of
-// the project, one purpose each; fixed by docs/protocol.md, "Labels". Of
-// those with one use none is the beginning of another. Packages that may not import this one
-// (cell/hybrid) hold a copy, which a test here compares.
+// the project, one purpose each; fixed by docs/protocol.md, "Labels". Of those
+// with one use none is the beginning of another. Packages that may not import
+// this one (cell/hybrid) hold a copy, which a test there compares.
 
 // A Context separates the signatures of one purpose from those of all others:
 // it is the context string of Ed25519ctx.
@@ -23,11 +23,9 @@ const ( // contexts of signatures
 )
 
 const ( // labels of hashes
-	LabelCircuitKeyID    = "tunic 1 circuit key id"   // SHA-256
-	LabelNetwork         = "tunic 1 network"          // SHA-256: the network digest of the prologues
-	LabelVoteDigest      = "tunic 1 vote digest"      // SHA-256
-	LabelConsensusDigest = "tunic 1 consensus digest" // SHA-256
-	LabelHybridPSK       = "tunic 1 hybrid psk"       // SHA3-256; the copy is in cell/hybrid
+	LabelCircuitKeyID = "tunic 1 circuit key id" // SHA-256
+	LabelNetwork      = "tunic 1 network"        // SHA-256: the network digest of the prologues
+	LabelHybridPSK    = "tunic 1 hybrid psk"     // SHA3-256; the copy is in cell/hybrid
 )
 
 const ( // labels of HKDF-Expand; a direction or a hash follows where docs/protocol.md says so

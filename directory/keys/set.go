@@ -16,6 +16,7 @@ const (
 	identityFile = "identity.key"
 	signingFile  = "signing.key"
 	noteFile     = "note.key"
+	familyFile   = "family.key"
 )
 
 // What a set may lack.
@@ -42,6 +43,7 @@ var (
 type Set struct {
 	id        RelayID
 	authority bool
+	family    *FamilyKey // nil: none; not changed after loading
 	now       atomic.Pointer[view]
 
 	mu       sync.Mutex // held while something changes; guards what follows
@@ -92,7 +94,7 @@ func create(disk storage, authority bool, now time.Time) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(names, isKeyFile) {
+	if !slices.ContainsFunc(names, func(n string) bool { return isKeyFile(n) && n != familyFile }) {
 		if err := writeIdentity(disk, GenerateIdentity(), nil); err != nil {
 			return nil, err
 		}
@@ -144,6 +146,9 @@ func load(disk storage, authority bool) (*Set, error) {
 	}
 	if err := s.loadIdentity(); err != nil {
 		return nil, fmt.Errorf("%s: %w", identityFile, err)
+	}
+	if err := s.loadFamily(); err != nil {
+		return nil, fmt.Errorf("%s: %w", familyFile, err)
 	}
 	if err := s.loadCertified(); err != nil {
 		return nil, err

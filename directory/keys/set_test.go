@@ -512,13 +512,14 @@ func TestReadersNeverWaitForTheDisk(t *testing.T) {
 	disk := &blocking{faulty: newDisk()}
 	s := newSet(t, disk, false, testTime)
 	circuit, _ := s.Circuit()
-	disk.gate, disk.arrived = make(chan struct{}), make(chan struct{})
+	arrived := make(chan struct{})
+	disk.gate, disk.arrived = make(chan struct{}), arrived
 	done := make(chan error)
 	go func() {
 		_, err := s.Renew(testTime.Add(20 * day)) // a new signing key: writes
 		done <- err
 	}()
-	<-disk.arrived
+	<-arrived
 	if s.CircuitKey(circuit.ID()) == nil || s.Proof() == nil || len(s.LinkKeys()) != 1 { // hangs if they wait
 		t.Error("keys are missing during Renew")
 	}
