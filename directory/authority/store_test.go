@@ -1,0 +1,187 @@
+package authority
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tunic/directory"
+	"tunic/directory/directorytest"
+)
+
+func testStore(tb testing.TB, dir string) *store {
+	tb.Helper()
+	s, err := openStore(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.close() })
+	return s
+}
+
+func TestOnlyOneDocumentIsKeptForAPeriod(t *testing.T) {
+	dir := t.TempDir()
+	s := testStore(t, dir)
+	first, second := []byte("first"), []byte("second")
+	for _, doc := range [][]byte{first, second, first} {
+		kept, err := s.once(bucketSigned, epoch, doc)
+		if err != nil || !bytes.Equal(kept, first) {
+			t.Errorf("signed %q, want %q (%v)", kept, first, err)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	s = testStore(t, dir) // a restart changes nothing
+	if kept, err := s.once(bucketSigned, epoch, second); err != nil || !bytes.Equal(kept, first) {
+		t.Errorf("after a restart: %q (%v)", kept, err)
+	}
+	if kept, err := s.once(bucketSigned, epoch.Add(time.Hour), second); err != nil || !bytes.Equal(kept, second) {
+		t.Errorf("next period: %q (%v)", kept, err)
+	}
+}
+
+func TestNothingIsSignedForAPeriodThatMayBeForgotten(t *testing.T) {
+	s := testStore(t, t.TempDir())
+	for i := range 3 * keepPeriods {
+		if _, err := s.once(bucketVotes, epoch.Add(time.Duration(i)*time.Hour), []byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if doc, err := s.own(bucketVotes, epoch); doc != nil || err != nil {
+		t.Errorf("oldest vote is still there: %x (%v)", doc, err)
+	}
+	last := epoch.Add((3*keepPeriods - 1) * time.Hour)
+	if doc, err := s.own(bucketVotes, last); len(doc) != 1 || err != nil {
+		t.Errorf("newest vote: %x (%v)", doc, err)
+	}
+	for _, at := range []time.Time{epoch, last.Add(-time.Minute)} { // the clock went back
+		if kept, err := s.once(bucketVotes, at, []byte("other")); !errors.Is(err, errOtherOwn) || kept != nil {
+			t.Errorf("signed %q for a period before the newest (%v)", kept, err)
+		}
+	}
+}
+
+func TestStateDirectoryServesOneProcess(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := openStore(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		start := time.Now()
+		if _, err := openStore(dir); !errors.Is(err, ErrInUse) {
+			t.Errorf("second one: %v", err)
+		}
+		if d := time.Since(start); d < storeLock || d > storeLock+time.Second {
+			t.Errorf("gave up after %v", d)
+		}
+	})
+	info, err := os.Stat(filepath.Join(dir, storeFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v)", info.Mode(), err)
+	}
+}
+
+func TestRelaysSurviveARestart(t *testing.T) {
+	n, dir := directorytest.New(1), t.TempDir()
+	s, g := testStore(t, dir), testRegistry(n, epoch)
+	here, gone := n.NewRelay(1, epoch), n.NewRelay(2, epoch)
+	for _, r := range []*directorytest.Relay{here, gone} {
+		if _, err := upload(t, g, r, epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	takeAll(g, epoch, always)
+	g.relays[here.Descriptor.ID].firstListed = epoch.Truncate(24 * time.Hour)
+	if err := s.saveRelays(g); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.dirty) != 0 {
+		t.Errorf("%d relays dirty after saving", len(g.dirty))
+	}
+	delete(g.relays, gone.Descriptor.ID)
+	g.dirty[gone.Descriptor.ID] = changedGone
+	if err := s.saveRelays(g); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+
+	now := epoch.Add(10 * time.Minute)
+	s, after := testStore(t, dir), testRegistry(n, now)
+	if skipped, err := s.loadRelays(after, now); err != nil || skipped != 0 {
+		t.Fatalf("%d passed over (%v)", skipped, err)
+	}
+	if len(after.relays) != 1 || !bytes.Equal(after.descriptor(here.Descriptor.ID), g.descriptor(here.Descriptor.ID)) {
+		t.Fatalf("%d relays", len(after.relays))
+	}
+	if !after.since.Equal(epoch) {
+		t.Errorf("history since %v, want %v", after.since, epoch)
+	}
+	r := after.relays[here.Descriptor.ID]
+	if !r.history.LastReached.Equal(epoch) || !r.firstListed.Equal(epoch.Truncate(24*time.Hour)) {
+		t.Errorf("reached %v, listed %v", r.history.LastReached, r.firstListed)
+	}
+	if known, running := after.count(now); known != 1 || running != 1 {
+		t.Errorf("%d known, %d running: what was reached ten minutes ago still runs", known, running)
+	}
+	if p, due := after.take(now, nil); p != nil || due.After(now.Add(after.cadence.interval)) {
+		t.Errorf("next test at %v", due)
+	}
+}
+
+func TestDescriptorsThatExpiredWhileDownArePassedOver(t *testing.T) {
+	n, dir := directorytest.New(1), t.TempDir()
+	s, g := testStore(t, dir), testRegistry(n, epoch)
+	if _, err := upload(t, g, n.NewRelay(1, epoch), epoch); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.saveRelays(g); err != nil {
+		t.Fatal(err)
+	}
+	now := epoch.Add(48 * time.Hour)
+	after := testRegistry(n, now)
+	if skipped, err := s.loadRelays(after, now); err != nil || skipped != 1 {
+		t.Errorf("%d passed over (%v)", skipped, err)
+	}
+	if known, _ := after.count(now); known != 0 || len(after.relays) != 1 {
+		t.Errorf("%d with a descriptor of %d: the history stays", known, len(after.relays))
+	}
+}
+
+func TestHistoryOfCheckpointsSurvives(t *testing.T) {
+	n, s := directorytest.New(3), testStore(t, t.TempDir())
+	if h, err := s.loadHistory(n.Network); h != nil || err != nil {
+		t.Fatalf("of nothing: %v (%v)", h, err)
+	}
+	_, first := n.Sign(t, n.Consensus(0, nil), nil)
+	_, second := n.Sign(t, n.Consensus(1, nil), first)
+	for _, h := range []*directory.History{first, second} {
+		if err := s.saveHistory(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.loadHistory(n.Network)
+	if err != nil || got.Signed.Checkpoint != second.Signed.Checkpoint {
+		t.Fatalf("newest: %v (%v)", got, err)
+	}
+	for i, h := range []*directory.History{first, second} {
+		want, _ := h.Signed.Encode()
+		if doc, err := s.checkpoint(uint64(i)); err != nil || !bytes.Equal(doc, want) {
+			t.Errorf("record %d of the log: %v", i, err)
+		}
+	}
+	if doc, err := s.checkpoint(2); doc != nil || err != nil {
+		t.Errorf("a record that is not there: %q (%v)", doc, err)
+	}
+	if _, err := s.loadHistory(directorytest.New(3).Network); !errors.Is(err, errDamaged) {
+		t.Errorf("of another network: %v", err)
+	}
+}
