@@ -136,7 +136,8 @@ func (s *Set) Unlock(passphrase []byte) error {
 }
 
 // Protect writes the identity under the passphrase, or in the clear if that is
-// empty. The identity must be there, and unlocked.
+// empty. The identity must be there, and unlocked. The bytes of the file that it
+// replaces may survive on the disk.
 func (s *Set) Protect(passphrase []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
