@@ -36,7 +36,11 @@ type rawMessage struct {
 	outer cell.Command
 	tag   onion.Tag
 	hop   int
+	whole []byte
 }
+
+// padding returns what follows the message's data.
+func (m *rawMessage) padding() []byte { return m.whole[cell.MessageHeaderSize+len(m.Data):] }
 
 // newRaw opens a circuit without hops on l.
 func newRaw(t *testing.T, l *link.Link) *raw {
@@ -120,11 +124,12 @@ func (r *raw) receive(cmd cell.Command, body []byte) {
 		if !mine {
 			continue
 		}
-		m, err := cell.ParseMessage(slices.Clone(s.Message()))
+		whole := slices.Clone(s.Message())
+		m, err := cell.ParseMessage(whole)
 		if err != nil {
 			r.t.Error(err)
 		}
-		r.got <- rawMessage{Message: m, outer: cmd, tag: tag, hop: i}
+		r.got <- rawMessage{Message: m, outer: cmd, tag: tag, hop: i, whole: whole}
 		return
 	}
 	r.t.Error("raw client got a cell that no layer recognises")

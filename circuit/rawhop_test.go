@@ -114,20 +114,21 @@ func (h *rawHop) outward(cmd cell.Command, body []byte) {
 		return
 	}
 	defer s.Release()
-	m, err := cell.ParseMessage(slices.Clone(s.Message()))
+	whole := slices.Clone(s.Message())
+	m, err := cell.ParseMessage(whole)
 	if err != nil {
 		h.r.nw.t.Error(err)
 		return
 	}
 	if m.Command != cell.Extend {
-		h.got <- rawMessage{Message: m, outer: cmd, tag: tag}
+		h.got <- rawMessage{Message: m, outer: cmd, tag: tag, whole: whole}
 		return
 	}
-	whole, err := h.asm.Add(m.Data)
+	request, err := h.asm.Add(m.Data)
 	if err != nil {
 		h.r.nw.t.Error(err)
-	} else if whole != nil {
-		h.r.work.Go(func() { h.extend(whole) })
+	} else if request != nil {
+		h.r.work.Go(func() { h.extend(request) })
 	}
 }
 

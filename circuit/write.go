@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync"
 
 	"tunic/cell"
 )
@@ -95,20 +94,17 @@ func (s *Stream) stopSending(err error) {
 	s.tx.cond.Broadcast()
 }
 
-// readSize is how much ReadFrom reads at a time: what one quantum carries.
-const readSize = quantum * cell.MaxData
-
-var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
-
-// ReadFrom sends what it reads from r, until r's end.
+// ReadFrom sends what it reads from r, until r's end. From a TCP connection it
+// reads as soon as there is something, many cells at a time, and holds no buffer
+// while there is nothing.
 func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
-	buf := readBuffers.Get().(*[readSize]byte)
-	defer readBuffers.Put(buf)
+	from := newSource(r)
 	for {
-		k, rerr := r.Read(buf[:])
-		w, werr := s.write(buf[:k])
+		p, rerr := from.next()
+		w, werr := s.write(p)
+		from.release()
 		n += int64(w)
 		switch {
 		case werr != nil:

@@ -1,0 +1,19 @@
+package circuit
+
+// Asleep reports whether the key objects of the circuit's layers are dropped.
+func (c *Circuit) Asleep() bool { return c.rest.state.Load() == asleep }
+
+// Asleep does the same for a hop.
+func (h *Hop) Asleep() bool { return h.rest.state.Load() == asleep }
+
+// Numbers that tests outside of the package check.
+const (
+	XOffLimit  = xoffLimit
+	MaxEarly   = maxEarly
+	HopTimeout = hopTimeout
+	SleepAfter = sleepAfter
+	MaxLate    = maxLate
+)
+
+// RaceEnabled reports whether the race detector is on: pools drop items then.
+const RaceEnabled = raceEnabled
