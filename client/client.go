@@ -57,7 +57,7 @@ type Client struct {
 	log     *slog.Logger
 	net     network
 	store   *store
-	cache   *mirror.Cache
+	cache   cache
 	status  *progress
 	read    atomic.Uint64 // bytes of streams
 	written atomic.Uint64
@@ -65,7 +65,8 @@ type Client struct {
 	ctx    context.Context // ends with Close; parent of all that runs
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
-	closed sync.Once
+	once   sync.Once
+	closed error         // what Close returns; set by once
 	wake   chan struct{} // the keeper has something to do; room for one
 	save   chan struct{} // so has the saver
 
@@ -104,49 +105,44 @@ func Start(cfg Config) (*Client, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = link.TCP{}
 	}
-	return start(cfg, func() network { return newWire(cfg.Network, cfg.Transport, cfg.Log) })
-}
-
-// start is Start on any network, which dial makes.
-func start(cfg Config, dial func() network) (*Client, error) {
 	s, err := openStore(cfg.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	c, err := restore(cfg, s)
+	held, err := mirror.OpenCache(s.consensus(), cfg.Network)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cached consensus: %w", err), s.close())
+	}
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // never fails: crypto/rand ends the process first
+	rng := rand.New(rand.NewChaCha8(seed))
+	c, err := start(cfg, s, held, newWire(cfg.Network, cfg.Transport, cfg.Log), rng)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	c.net = dial()
+	return c, nil
+}
+
+// start starts a client on any network and with any cache. On an error the
+// store stays the caller's, and the network is closed.
+func start(cfg Config, s *store, held cache, n network, rng *rand.Rand) (*Client, error) {
+	now := time.Now()
+	guards, err := s.loadGuards(cfg.Network.Name, now)
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	c := &Client{
+		netfile: cfg.Network, log: cfg.Log, net: n, store: s, cache: held, status: newProgress(cfg.Notify),
+		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
+		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[exitID]time.Time),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.loops.Go(c.keep)
 	c.loops.Go(c.fetch)
 	c.loops.Go(c.saveGuards)
 	if cfg.Notify != nil {
 		c.loops.Go(func() { c.status.run(c.ctx.Done()) })
 	}
-	return c, nil
-}
-
-// restore makes a client from what the state directory holds.
-func restore(cfg Config, s *store) (*Client, error) {
-	var seed [32]byte
-	_, _ = crand.Read(seed[:]) // never fails: crypto/rand ends the process first
-	rng := rand.New(rand.NewChaCha8(seed))
-	now := time.Now()
-	guards, err := s.loadGuards(cfg.Network.Name, now)
-	if err != nil {
-		return nil, err
-	}
-	cache, err := mirror.OpenCache(s.consensus(), cfg.Network)
-	if err != nil {
-		return nil, fmt.Errorf("cached consensus: %w", err)
-	}
-	c := &Client{
-		netfile: cfg.Network, log: cfg.Log, store: s, cache: cache, status: newProgress(cfg.Notify),
-		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
-		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[exitID]time.Time),
-	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -169,16 +165,19 @@ func (c *Client) WaitReady(ctx context.Context) error {
 
 // Close ends all streams, circuits and links and waits for every goroutine.
 func (c *Client) Close() error {
-	c.closed.Do(func() {
-		c.status.reach(Closed)
-		c.cancel()
-		c.mu.Lock()
-		for _, w := range c.pool.waiters {
-			w.got <- grant{err: ErrClosed}
-		}
-		c.pool.waiters = nil
-		c.mu.Unlock()
-	})
+	c.once.Do(func() { c.closed = c.end() })
+	return c.closed
+}
+
+func (c *Client) end() error {
+	c.status.reach(Closed)
+	c.cancel()
+	c.mu.Lock()
+	for _, w := range c.pool.waiters {
+		w.got <- grant{err: ErrClosed}
+	}
+	c.pool.waiters = nil
+	c.mu.Unlock()
 	c.loops.Wait()
 	return errors.Join(c.net.close(), c.store.close())
 }

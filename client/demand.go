@@ -35,7 +35,7 @@ func (p *pool) want(now time.Time) (path.Need, bool) {
 		}
 		coming = left
 	}
-	if len(coming) >= maxStockBuild || under-len(coming) >= maxStockBuild {
+	if len(coming) >= maxStockBuild || under >= maxBuilding/2 { // the other half is for those who wait
 		return path.Need{}, false
 	}
 	return p.missing(coming, now)
@@ -120,7 +120,7 @@ func (p *pool) unservable(n path.Need, err error) {
 func (p *pool) renewed() {
 	clear(p.barren)
 	p.general = path.Need{Port: generalPort}
-	p.failures, p.retryAt = 0, time.Time{}
+	p.failures, p.failing, p.retryAt = 0, time.Time{}, time.Time{}
 }
 
 // expire takes circuits out of the pool that are of no more use, and returns

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"tunic/cell/link"
@@ -159,8 +158,7 @@ func (c *Client) answered(a *path.Attempt) {
 func (c *Client) ask(ctx context.Context, t link.Target, have *directory.Bundle, opened func()) (*directory.Bundle, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
-	client := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return c.net.directory(ctx, t, opened) }}
-	b, err := client.Consensus(ctx, c.netfile, checkpoint(have))
+	b, err := c.net.consensus(ctx, t, have, opened)
 	if err != nil {
 		return nil, err
 	}
@@ -171,13 +169,6 @@ func (c *Client) ask(ctx context.Context, t link.Target, have *directory.Bundle,
 		return nil, err
 	}
 	return b, nil
-}
-
-func checkpoint(b *directory.Bundle) *directory.Checkpoint {
-	if b == nil {
-		return nil
-	}
-	return &b.Signed.Checkpoint
 }
 
 // bootstrap asks up to three fallback mirrors at random, and authorities when

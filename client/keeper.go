@@ -141,7 +141,7 @@ func (c *Client) built(e *entry, circuit builtCircuit, err error) bool {
 		return false
 	}
 	c.pool.succeeded(now.Sub(e.started))
-	e.circuit, e.stage = circuit, waiting
+	e.circuit, e.stage, e.opened = circuit, waiting, now
 	if c.guards.Usable(e.attempt, now) {
 		c.admit(e, now)
 		c.pool.serve(now) // now rather than when the keeper runs
@@ -151,7 +151,7 @@ func (c *Client) built(e *entry, circuit builtCircuit, err error) bool {
 
 // admit lets a circuit take streams. mu is held.
 func (c *Client) admit(e *entry, now time.Time) {
-	c.pool.opened(e, now)
+	c.pool.admit(e, now)
 	c.guards.Done(e.attempt)
 	c.status.reach(Ready)
 	c.status.well()

@@ -19,8 +19,9 @@ type network interface {
 	build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error)
 	// probe makes sure that there is a link to the relay.
 	probe(ctx context.Context, r *directory.Relay) error
-	// directory opens a directory stream to the first hop; opened as in build.
-	directory(ctx context.Context, t link.Target, opened func()) (net.Conn, error)
+	// consensus fetches one newer than have, which may be nil, and verifies it;
+	// opened and errors as in build.
+	consensus(ctx context.Context, t link.Target, have *directory.Bundle, opened func()) (*directory.Bundle, error)
 	// links describes the open links.
 	links() []link.LinkInfo
 	// close ends all links and waits for what runs.
@@ -46,6 +47,12 @@ type stream interface {
 	CloseWrite() error
 	WaitConnected(ctx context.Context) error
 	Connected() (cell.ConnectedReply, bool)
+}
+
+// A cache keeps the newest consensus; *mirror.Cache is one.
+type cache interface {
+	Current() *directory.Bundle
+	Put(*directory.Bundle) error
 }
 
 // A guardError is the guard's own failure: its link, or the first hop.

@@ -21,19 +21,20 @@ const ( // fixed by docs/protocol.md, "Clients"
 	maxExitWord = 3               // exits whose word about the destination is asked for
 )
 
-// shunFor is our choice: how long an exit that takes no streams is left out.
-const shunFor = 2 * time.Minute
-
-// maxShunned is our choice: exits left out at a time.
-const maxShunned = 16
+const ( // our choice
+	shunFor    = 2 * time.Minute // how long an exit that takes no streams is left out
+	maxShunned = 16              // exits left out at a time
+	muteLimit  = 2 * time.Second // how long a circuit that avoids silent exits is waited for
+	doubt      = time.Second     // after the begin of a try that got no answer: circuits opened before are in doubt
+)
 
 type exitID = keys.RelayID
 
 // A trial is one request on its way from circuit to circuit.
 type trial struct {
 	c      *Client
-	key    string
-	need   path.Need
+	wish   wish
+	mute   []exitID // exits to avoid while there are others: they did not answer
 	tries  int
 	words  int    // exits that gave a reason which another exit may not give
 	failed *Error // what the last one that was told something said
@@ -42,17 +43,18 @@ type trial struct {
 // newTrial bounds a request's time.
 func (c *Client) newTrial(ctx context.Context, key string, n path.Need) (*trial, context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, maxDial)
-	return &trial{c: c, key: key, need: n}, ctx, cancel
+	return &trial{c: c, wish: wish{key: key, need: n}}, ctx, cancel
 }
 
 // run puts the request on circuits until one try succeeds or no other would:
 // try does it once, within the time that its context leaves.
 func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error) error {
 	for {
-		e, err := t.c.acquire(ctx, t.key, t.need)
+		e, err := t.acquire(ctx)
 		if err != nil {
 			return t.giveUp(ctx, err)
 		}
+		began := time.Now()
 		err = t.once(ctx, e, try)
 		if err == nil {
 			return nil // e is released by what try made of it
@@ -61,7 +63,26 @@ func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error
 		if again := t.judge(ctx, e, err); !again {
 			return t.failed
 		}
+		if errors.Is(err, errTry) { // what was well when it began may not be now
+			t.wish.since = began.Add(doubt)
+		}
 	}
+}
+
+// acquire returns a circuit. Exits that did not answer are avoided only where
+// that costs little: what was silent may have been another relay.
+func (t *trial) acquire(ctx context.Context) (*entry, error) {
+	if len(t.mute) > 0 {
+		soon, cancel := context.WithTimeout(ctx, muteLimit)
+		defer cancel()
+		w := t.wish
+		w.need.NotExit = slices.Concat(w.need.NotExit, t.mute)
+		if e, err := t.c.acquire(soon, w); err == nil || ctx.Err() != nil {
+			return e, err
+		}
+		t.mute = nil
+	}
+	return t.c.acquire(ctx, t.wish)
 }
 
 // errTry is why a circuit is left for another.
@@ -96,7 +117,7 @@ func (t *trial) judge(ctx context.Context, e *entry, err error) (again bool) {
 		return t.judgeEnd(exit, end)
 	case errors.Is(err, errTry):
 		t.failed = &Error{Timeout, err}
-		t.avoid(exit)
+		t.mute = append(t.mute, exit)
 		t.c.retire(e) // its other streams may be well
 	case errors.Is(err, circuit.ErrTooManyStreams), errors.Is(err, circuit.ErrBusy):
 		t.failed = &Error{General, err}
@@ -111,7 +132,7 @@ func (t *trial) judge(ctx context.Context, e *entry, err error) (again bool) {
 // judgeEnd decides by the exit's reason.
 func (t *trial) judgeEnd(exit exitID, end *circuit.EndError) (again bool) {
 	t.failed = &Error{codeOf(end.Reason), end}
-	t.avoid(exit)
+	t.wish.need.NotExit = append(t.wish.need.NotExit, exit)
 	switch end.Reason {
 	case cell.EndHibernating, cell.EndResource:
 		t.c.shun(exit)
@@ -123,12 +144,6 @@ func (t *trial) judgeEnd(exit exitID, end *circuit.EndError) (again bool) {
 		return t.words < maxExitWord
 	}
 	return false
-}
-
-func (t *trial) avoid(exit exitID) {
-	if !slices.Contains(t.need.NotExit, exit) {
-		t.need.NotExit = append(t.need.NotExit[:len(t.need.NotExit):len(t.need.NotExit)], exit)
-	}
 }
 
 // giveUp turns the lack of a circuit into an error. What an exit has said
@@ -176,15 +191,15 @@ func codeOf(r cell.EndReason) Code {
 }
 
 // acquire returns a circuit for a request, counted as used. It waits for one.
-func (c *Client) acquire(ctx context.Context, key string, n path.Need) (*entry, error) {
+func (c *Client) acquire(ctx context.Context, want wish) (*entry, error) {
 	c.mu.Lock()
 	now := time.Now()
 	if c.ctx.Err() != nil {
 		c.mu.Unlock()
 		return nil, ErrClosed
 	}
-	c.pool.predict(n.Port, now)
-	if e := c.pool.take(key, n, now); e != nil {
+	c.pool.predict(want.need.Port, now)
+	if e := c.pool.take(want, now); e != nil {
 		c.guards.Used(e.attempt, now, c.rng)
 		c.mu.Unlock()
 		c.nudge() // the stock is one less
@@ -194,7 +209,7 @@ func (c *Client) acquire(ctx context.Context, key string, n path.Need) (*entry, 
 		c.mu.Unlock()
 		return nil, ErrTooMany
 	}
-	w := &waiter{key: key, need: n, got: make(chan grant, 1)}
+	w := &waiter{want, make(chan grant, 1)}
 	c.pool.waiters = append(c.pool.waiters, w)
 	c.mu.Unlock()
 	c.nudge()

@@ -27,7 +27,8 @@ const ( // our choice
 	linger        = time.Minute             // a circuit without streams that takes none: so that what was queued gets out
 	minPatience   = 1500 * time.Millisecond // before a circuit under way is no reason not to build another
 	maxPatience   = 5 * time.Second
-	freeFailures  = 8 // failures in a row before building pauses
+	freeFailures  = 64              // failures in a row before building pauses in any case,
+	graceOut      = 2 * time.Second // and how long nothing must have worked before it does
 	backoffBase   = 50 * time.Millisecond
 	backoffCap    = 10 * time.Second
 )
@@ -54,6 +55,7 @@ type entry struct {
 	stage   stage
 	circuit builtCircuit // once built
 
+	opened  time.Time // when it was: all of its relays were well then
 	claimed bool      // has, or had, streams: of the key and of no other
 	key     string    // the isolation key
 	dirtied time.Time // when it was claimed
@@ -66,14 +68,30 @@ type entry struct {
 
 // fresh reports whether the circuit may take a stream.
 func (e *entry) fresh(now time.Time) bool {
-	return e.stage == open && !e.retired && (!e.claimed || now.Sub(e.dirtied) < maxDirtiness)
+	return e.stage == open && !e.retired && (!e.claimed || now.Sub(e.dirtied) < maxDirtiness) && !e.dead()
+}
+
+// dead reports whether the circuit has ended, which the pool may not know yet.
+func (e *entry) dead() bool {
+	select {
+	case <-e.circuit.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// A wish is what a request asks of the circuit that it is put on.
+type wish struct {
+	key   string // the isolation key
+	need  path.Need
+	since time.Time // it must have been opened after this: older ones are in doubt
 }
 
 // A waiter is a request without a circuit.
 type waiter struct {
-	key  string
-	need path.Need
-	got  chan grant // has room for the one answer
+	wish
+	got chan grant // has room for the one answer
 }
 
 // A grant is a circuit, counted as used, or the reason why there is none.
@@ -95,6 +113,7 @@ type pool struct {
 	ready   bool // a circuit has been open
 
 	failures int           // in a row
+	failing  time.Time     // since when
 	retryAt  time.Time     // no building before
 	usual    time.Duration // smoothed time of building, 0 at first
 }
@@ -105,7 +124,7 @@ func newPool(rng *rand.Rand, now time.Time) *pool {
 
 // take returns a circuit for a request, counted as used, or nil: one of the
 // key's own, else an unused one, which becomes the key's.
-func (p *pool) take(key string, n path.Need, now time.Time) *entry {
+func (p *pool) take(w wish, now time.Time) *entry {
 	var best *entry
 	better := func(e *entry) bool {
 		switch {
@@ -119,7 +138,7 @@ func (p *pool) take(key string, n path.Need, now time.Time) *entry {
 		return e.id > best.id
 	}
 	for _, e := range p.entries {
-		if e.fresh(now) && (!e.claimed || e.key == key) && path.Serves(e.path[path.Exit], n) && better(e) {
+		if e.fresh(now) && (!e.claimed || e.key == w.key) && !e.opened.Before(w.since) && path.Serves(e.path[path.Exit], w.need) && better(e) {
 			best = e
 		}
 	}
@@ -127,7 +146,7 @@ func (p *pool) take(key string, n path.Need, now time.Time) *entry {
 		return nil
 	}
 	if !best.claimed {
-		best.claimed, best.key, best.dirtied = true, key, now
+		best.claimed, best.key, best.dirtied = true, w.key, now
 	}
 	best.uses++
 	return best
@@ -143,7 +162,7 @@ func (p *pool) release(e *entry, now time.Time) {
 // serve gives circuits to those who wait, in the order of their coming.
 func (p *pool) serve(now time.Time) {
 	p.waiters = slices.DeleteFunc(p.waiters, func(w *waiter) bool {
-		e := p.take(w.key, w.need, now)
+		e := p.take(w.wish, now)
 		if e == nil {
 			return false
 		}
@@ -192,8 +211,8 @@ func (p *pool) add(pa path.Path, a *path.Attempt, n path.Need, now time.Time) *e
 	return e
 }
 
-// opened makes a built circuit one that takes streams.
-func (p *pool) opened(e *entry, now time.Time) {
+// admit makes a built circuit one that takes streams.
+func (p *pool) admit(e *entry, now time.Time) {
 	e.stage, p.ready = open, true
 	e.expires = now.Add(unusedMin + time.Duration(p.rng.Int64N(int64(unusedMax-unusedMin))))
 }
@@ -208,20 +227,26 @@ func (p *pool) remove(e *entry) {
 
 // succeeded notes that building works.
 func (p *pool) succeeded(took time.Duration) {
-	p.failures, p.retryAt = 0, time.Time{}
+	p.failures, p.failing, p.retryAt = 0, time.Time{}, time.Time{}
 	if p.usual == 0 {
 		p.usual = took
 	}
 	p.usual = (7*p.usual + took) / 8
 }
 
-// failed notes a failure; after many in a row building pauses for a time that
-// doubles, and is drawn so that clients do not go in step.
+// failed notes a failure. When nothing has worked for a while building pauses,
+// for a time in proportion and drawn so that clients do not go in step: a relay
+// that has just died costs no pause, a network that is away costs little.
 func (p *pool) failed(now time.Time) {
-	if p.failures++; p.failures <= freeFailures {
+	if p.failing.IsZero() {
+		p.failing = now
+	}
+	p.failures++
+	out := now.Sub(p.failing)
+	if now.Before(p.retryAt) || out < graceOut && p.failures < freeFailures {
 		return
 	}
-	d := min(backoffBase<<min(p.failures-freeFailures, 16), backoffCap)
+	d := min(max(out/8, backoffBase), backoffCap)
 	p.retryAt = now.Add(d/2 + time.Duration(p.rng.Int64N(int64(d/2))))
 }
 

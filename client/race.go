@@ -28,6 +28,7 @@ type race struct {
 	authorities []link.Target
 
 	pending int
+	slow    *time.Ticker // begins anew with every source
 	answers chan answer
 	errs    []error
 }
@@ -45,8 +46,8 @@ func (r *race) run(ctx context.Context) (*directory.Bundle, error) {
 	r.answers = make(chan answer, len(r.mirrors)+len(r.authorities)) // room for all: nobody waits to answer
 	late := time.NewTimer(authoritiesAfter)
 	defer late.Stop()
-	slow := time.NewTicker(nextSource)
-	defer slow.Stop()
+	r.slow = time.NewTicker(nextSource)
+	defer r.slow.Stop()
 	turn := len(r.mirrors) == 0 // the authorities'
 	for {
 		if r.pending == 0 && !r.next(ctx, &r.mirrors) {
@@ -64,7 +65,7 @@ func (r *race) run(ctx context.Context) (*directory.Bundle, error) {
 		case <-late.C:
 			turn = true
 			r.next(ctx, &r.authorities)
-		case <-slow.C:
+		case <-r.slow.C:
 			if !r.next(ctx, &r.mirrors) && turn {
 				r.next(ctx, &r.authorities)
 			}
@@ -80,6 +81,7 @@ func (r *race) next(ctx context.Context, list *[]link.Target) bool {
 	t := (*list)[0]
 	*list = (*list)[1:]
 	r.pending++
+	r.slow.Reset(nextSource)
 	r.start(func() { // ends with ctx, at the latest
 		b, err := r.ask(ctx, t)
 		r.answers <- answer{b, err}

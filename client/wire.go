@@ -12,6 +12,7 @@ import (
 	"tunic/circuit"
 	"tunic/client/path"
 	"tunic/directory"
+	"tunic/directory/mirror"
 )
 
 const ( // our choice
@@ -30,12 +31,14 @@ const (
 
 // A wire is the network that there is.
 type wire struct {
-	pool   *link.Pool
-	params circuit.Params
+	network *directory.Network
+	pool    *link.Pool
+	params  circuit.Params
 }
 
 func newWire(n *directory.Network, t link.Transport, log *slog.Logger) *wire {
 	return &wire{
+		network: n,
 		pool: link.NewPool(link.Config{
 			Network: n.Digest(), Transport: t, MaxLinks: maxLinks, Log: log,
 			Padding: link.Padding{Low: paddingLow, High: paddingHigh},
@@ -107,7 +110,17 @@ func (w *wire) probe(ctx context.Context, r *directory.Relay) error {
 	return err
 }
 
-func (w *wire) directory(ctx context.Context, t link.Target, opened func()) (net.Conn, error) {
+func (w *wire) consensus(ctx context.Context, t link.Target, have *directory.Bundle, opened func()) (*directory.Bundle, error) {
+	client := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return w.dialDir(ctx, t, opened) }}
+	var held *directory.Checkpoint
+	if have != nil {
+		held = &have.Signed.Checkpoint
+	}
+	return client.Consensus(ctx, w.network, held)
+}
+
+// dialDir opens a directory stream.
+func (w *wire) dialDir(ctx context.Context, t link.Target, opened func()) (net.Conn, error) {
 	c, err := w.first(ctx, t, func(l *link.Link) (*circuit.Circuit, error) {
 		return circuit.OpenDir(ctx, l, w.params)
 	})

@@ -226,15 +226,16 @@ func (g *Guards) Exhausted(now time.Time) bool {
 	return g.first(func(s *guard) bool { return g.usable(s, now) }) == nil
 }
 
-// Preferred reports whether a new circuit would go through the attempt's guard
-// or a worse one; circuits that are not preferred any more and unused can be
-// replaced.
+// Preferred reports whether a new circuit might go through the attempt's guard:
+// it is well, as far as is known, and no better one is known to be reachable.
+// Unused circuits through other guards can be replaced.
 func (g *Guards) Preferred(a *Attempt, now time.Time) bool {
 	for s := range g.ranked {
+		well := s.reach != Unreachable && !g.slow(s, now)
 		if s == a.guard {
-			return true
+			return well
 		}
-		if s.reach == Reachable && !g.slow(s, now) && !slices.Contains(a.unfit, s) {
+		if well && s.reach == Reachable && !slices.Contains(a.unfit, s) {
 			return false
 		}
 	}

@@ -1,0 +1,236 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tunic/directory"
+	"tunic/directory/keys"
+)
+
+// With any two of seven relays killed during load, every new request succeeds,
+// and soon.
+func TestAnyTwoRelaysMayDie(t *testing.T) {
+	for i := range 7 {
+		for j := range i {
+			a, b := string(rune('a'+j)), string(rune('a'+i))
+			t.Run(a+b, func(t *testing.T) {
+				in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+					time.AfterFunc(3*time.Second, func() { w.kill(a); w.kill(b) })
+					load(t, c, 10*time.Second, 3*time.Second)
+				})
+			})
+		}
+	}
+}
+
+// load has ten users each ask for something again and again, and holds the
+// slowest request against a limit.
+func load(t *testing.T, c *Client, d, limit time.Duration) {
+	t.Helper()
+	var wg sync.WaitGroup
+	end := time.Now().Add(d)
+	for user := range 10 {
+		wg.Go(func() {
+			for i := 0; time.Now().Before(end); i++ {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				began := time.Now()
+				conn, err := c.Dial(ctx, Request{Host: "example.com", Port: 80, Isolation: fmt.Sprint(user, i/10)})
+				cancel()
+				if err != nil {
+					t.Errorf("request failed: %v", err)
+					return
+				}
+				if took := time.Since(began); took > limit {
+					t.Errorf("a request took %v", took)
+				}
+				time.Sleep(100 * time.Millisecond)
+				conn.Close()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Two relays that hang without a word cost longer, but no request.
+func TestAnyTwoRelaysMayHang(t *testing.T) {
+	for i := range 7 {
+		for j := range i {
+			a, b := string(rune('a'+j)), string(rune('a'+i))
+			t.Run(a+b, func(t *testing.T) {
+				in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+					time.AfterFunc(3*time.Second, func() { w.freeze(a); w.freeze(b) })
+					load(t, c, 15*time.Second, 45*time.Second)
+				})
+			})
+		}
+	}
+}
+
+// guard returns the nickname of the i-th guard.
+func guard(c *Client, i int) string { return c.Status().Guards[i].Nickname }
+
+func TestDeadGuardIsLeftAtOnceAndUsedAgain(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		first := guard(c, 0)
+		conn := get(t, c, "")
+		if conn.Hops()[0].Nickname != first {
+			t.Fatalf("guard %s, want %s", conn.Hops()[0].Nickname, first)
+		}
+		conn.Close()
+		w.kill(first)
+		began := time.Now()
+		conn = get(t, c, "")
+		if took := time.Since(began); took > 200*time.Millisecond {
+			t.Errorf("the next guard took %v", took)
+		}
+		if got := conn.Hops()[0].Nickname; got == first {
+			t.Error("the dead guard is used")
+		}
+		conn.Close()
+		time.Sleep(10 * time.Minute)
+		w.revive(first)
+		time.Sleep(30 * time.Second)
+		conn = get(t, c, "someone else")
+		if got := conn.Hops()[0].Nickname; got != first {
+			t.Errorf("30 s after its return the guard is %s, want %s", got, first)
+		}
+		conn.Close()
+	})
+}
+
+func TestHangingGuardIsHedged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, 3)
+		dir := t.TempDir()
+		c := launchIn(t, w, dir, &memory{b: w.bundle}, nil)
+		ready(t, c)
+		first, second := guard(c, 0), guard(c, 1)
+		c.Close()
+		w.freeze(first)
+		began := time.Now()
+		c = launchIn(t, w, dir, &memory{b: w.bundle}, nil)
+		defer c.Close()
+		conn := get(t, c, "")
+		defer conn.Close()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if got := conn.Hops()[0].Nickname; got != second {
+			t.Errorf("guard %s, want the second, %s", got, second)
+		}
+		time.Sleep(hopTime)
+		if s := c.Status().Guards[0]; s.Nickname != first && s.State == "unreachable" {
+			t.Errorf("first guard: %v", s)
+		}
+	})
+}
+
+// With every primary guard down the next is tried at once; when all are, the
+// client goes on trying at a bounded rate and recovers soon.
+func TestEverythingDownAndBack(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		var names []string
+		for _, r := range w.relays() {
+			names = append(names, r.Nickname)
+			w.kill(r.Nickname)
+		}
+		time.Sleep(time.Minute)
+		before, _ := w.counts()
+		time.Sleep(10 * time.Minute)
+		after, _ := w.counts()
+		if n := after - before; n < 10 || n > 1500 {
+			t.Errorf("%d attempts in ten minutes without a network", n)
+		}
+		if p := c.Status().Problem; p == "" {
+			t.Error("the status names no problem")
+		}
+		for _, name := range names {
+			w.revive(name)
+		}
+		began := time.Now()
+		get(t, c, "").Close()
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("recovered after %v", took)
+		}
+		if p := c.Status().Problem; p != "" {
+			t.Errorf("the status still says %q", p)
+		}
+	})
+}
+
+func TestNextGuardWhenAllPrimariesAreDown(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		for i := range 3 {
+			w.mu.Lock()
+			w.dead[c.Status().Guards[i].ID] = true // links to them refuse, circuits stand
+			w.mu.Unlock()
+		}
+		w.mu.Lock()
+		circuits := slices.Clone(w.circuits)
+		w.mu.Unlock()
+		for _, f := range circuits {
+			f.destroy(errRefused)
+		}
+		began := time.Now()
+		conn := get(t, c, "")
+		defer conn.Close()
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// Relays that leave the consensus are guards no longer; their circuits stand.
+func TestGuardLeavesTheConsensus(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		first := c.Status().Guards[0].ID
+		old := get(t, c, "old")
+		defer old.Close()
+		w.publish(slices.DeleteFunc(slices.Clone(w.relays()), func(r directory.Relay) bool { return r.ID == first }))
+		time.Sleep(2 * w.file.Timing.Period)
+		conn := get(t, c, "new")
+		defer conn.Close()
+		if conn.Hops()[0].ID == first {
+			t.Error("a guard that is not listed is used")
+		}
+		echo(t, old)
+	})
+}
+
+func TestGuardUsedForTrafficIsConfirmed(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		if c.Status().Guards[0].Confirmed {
+			t.Error("confirmed before it carried anything")
+		}
+		get(t, c, "").Close()
+		s := c.Status().Guards[0]
+		if !s.Confirmed || !s.Primary || s.State != "reachable" {
+			t.Errorf("guard %+v", s)
+		}
+	})
+}
+
+// All circuits of a day go through few guards.
+func TestADayStaysWithItsGuard(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		guards := map[keys.RelayID]bool{}
+		for i := range 144 {
+			if i%6 == 0 {
+				w.publish(w.relays())
+			}
+			conn := get(t, c, fmt.Sprint(i))
+			guards[conn.Hops()[0].ID] = true
+			conn.Close()
+			time.Sleep(10 * time.Minute)
+		}
+		if len(guards) != 1 {
+			t.Errorf("%d guards in a quiet day", len(guards))
+		}
+	})
+}
