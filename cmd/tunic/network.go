@@ -61,6 +61,8 @@ relays and authorities need to be handed.`,
 			}
 			if n.Timing = directory.DefaultTiming(at); test {
 				n.Timing, n.PrivateAddresses = directory.TestTiming(at), true
+			} else if start != "" {
+				n.Timing.Start = at
 			}
 			if period != 0 {
 				n.Timing.Period = period
