@@ -111,12 +111,15 @@ func (r *Relay) drain() {
 	r.mu.Lock()
 	r.state = closed
 	r.mu.Unlock()
-	r.streams.refuseAll(cell.EndHibernating)
+	ended := r.streams.refuseAll(cell.EndHibernating)
 	r.cancel() // dials and EXTENDs under way
 	if r.exit != nil {
 		r.exit.Close()
 	}
 	r.running.Wait()
+	if ended > 0 {
+		<-time.After(lastWords)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if r.dirHTTP.Shutdown(ctx) != nil {
@@ -160,6 +163,9 @@ const ( // our choice
 	maxKeyWait = time.Hour // a clock that was set forward is noticed by then
 	keyRetry   = time.Minute
 	saveEvery  = time.Hour // a crash loses at most that much of the bandwidth history
+	// lastWords is how long ENDs have to reach clients before the links close: a
+	// link that closes takes along what its circuits have queued further on.
+	lastWords = 500 * time.Millisecond
 )
 
 // keepHistory saves the bandwidth history from time to time, until ctx ends.

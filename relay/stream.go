@@ -39,8 +39,8 @@ func (t *streams) len() int {
 	return len(t.all)
 }
 
-// refuseAll ends all streams with a reason.
-func (t *streams) refuseAll(reason cell.EndReason) {
+// refuseAll ends all streams with a reason, and returns how many.
+func (t *streams) refuseAll(reason cell.EndReason) int {
 	t.mu.Lock()
 	all := make([]*circuit.Stream, 0, len(t.all))
 	for s := range t.all {
@@ -50,6 +50,7 @@ func (t *streams) refuseAll(reason cell.EndReason) {
 	for _, s := range all {
 		s.Refuse(reason)
 	}
+	return len(all)
 }
 
 // Begin opens a stream to the world. It runs on a link's reader; looking up and
