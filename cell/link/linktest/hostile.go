@@ -18,13 +18,16 @@ import (
 // Options say how a Hostile behaves in the handshake. The zero value is a client
 // that does everything right.
 type Options struct {
-	As       *Relay // proves that it is this relay; nil: a client
+	Network  [32]byte // digest of the peer's network; zero: Network
+	As       *Relay   // proves that it is this relay; nil: a client
 	Versions []uint8
 	Padding  [4]byte            // low 2, high 2, in milliseconds; zero: none
-	Time     time.Time          // told in NETINFO
+	Time     time.Time          // told in NETINFO, and by a responder in message 2
+	Seen     []byte             // family 1, address 16, port 2: told likewise; nil: none
 	First    []Cell             // instead of the first record's cells; see FirstCells
 	Edit     func(first []Cell) // changes the first record's cells
 	Message1 func(b []byte)     // changes message 1 on its way
+	Prologue []byte             // instead of the right one
 	NoFirst  bool               // stops before its first record
 }
 
@@ -47,10 +50,10 @@ type Hostile struct {
 	alive      uint32 // calls of Alive
 }
 
-// prologue binds a handshake to the test network and the responder.
-func prologue(id keys.RelayID) []byte {
+// Prologue returns what binds a handshake to a network and the responder.
+func Prologue(network [32]byte, id keys.RelayID) []byte {
 	b := append([]byte("tunic link"), 1)
-	b = append(b, Network[:]...)
+	b = append(b, network[:]...)
 	return append(b, id[:]...)
 }
 
@@ -82,17 +85,11 @@ func TryInitiate(t testing.TB, conn net.Conn, target link.Target, opt Options) (
 	conn.SetDeadline(time.Now().Add(patience))
 	defer conn.SetDeadline(time.Time{})
 	h := &Hostile{Conn: conn, t: t, initiator: true}
-	i, err := hybrid.NewInitiator(prologue(target.ID), target.Key)
+	i, msg1, err := opt.message1(target)
 	if err != nil {
 		return nil, err
 	}
-	h.Message1, err = i.Message1(nil, opt.offer())
-	if err != nil {
-		return nil, err
-	}
-	if opt.Message1 != nil {
-		opt.Message1(h.Message1)
-	}
+	h.Message1 = msg1
 	if _, err := conn.Write(h.Message1); err != nil {
 		return nil, err
 	}
@@ -116,6 +113,35 @@ func TryInitiate(t testing.TB, conn net.Conn, target link.Target, opt Options) (
 	return h, h.readFirst()
 }
 
+// FirstMessage returns the message 1 that a dialler of target would send.
+func FirstMessage(t testing.TB, target link.Target, opt Options) []byte {
+	t.Helper()
+	_, b, err := opt.message1(target)
+	if err != nil {
+		t.Fatalf("message 1: %v", err)
+	}
+	return b
+}
+
+func (o *Options) message1(target link.Target) (*hybrid.Initiator, []byte, error) {
+	p := o.Prologue
+	if p == nil {
+		p = Prologue(Network, target.ID)
+	}
+	i, err := hybrid.NewInitiator(p, target.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := i.Message1(nil, o.offer())
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Message1 != nil {
+		o.Message1(b)
+	}
+	return i, b, nil
+}
+
 // Answer finishes the handshake on a connection that a pool opened to relay r.
 func Answer(t testing.TB, conn net.Conn, r *Relay, opt Options) *Hostile {
 	t.Helper()
@@ -135,7 +161,7 @@ func TryAnswer(t testing.TB, conn net.Conn, r *Relay, opt Options) (*Hostile, er
 	if _, err := io.ReadFull(conn, h.Message1); err != nil {
 		return nil, err
 	}
-	resp, err := hybrid.NewResponder(prologue(r.ID), r.Link.ECDH())
+	resp, err := hybrid.NewResponder(Prologue(Network, r.ID), r.Link.ECDH())
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +174,7 @@ func TryAnswer(t testing.TB, conn net.Conn, r *Relay, opt Options) (*Hostile, er
 	}
 	answer := make([]byte, 64)
 	answer[0] = h.Version
+	copy(answer[9:], opt.Seen)
 	if !opt.Time.IsZero() {
 		binary.BigEndian.PutUint64(answer[1:], uint64(opt.Time.UnixMilli()))
 	}
@@ -187,12 +214,13 @@ func (h *Hostile) start(s *hybrid.Session) {
 
 // FirstCells returns the cells of a first record as a relay, or nil for a client,
 // sends them.
-func (h *Hostile) FirstCells(as *Relay, told time.Time) []Cell {
+func (h *Hostile) FirstCells(as *Relay, told time.Time, seen []byte) []Cell {
 	first := Cell{Command: cell.Padding}
 	if as != nil {
 		first = Cell{Command: cell.Proof, Body: as.Proof.Append(nil, h.Hash)}
 	}
 	info := make([]byte, 27) // time 8, address 19
+	copy(info[8:], seen)
 	if !told.IsZero() {
 		binary.BigEndian.PutUint64(info, uint64(told.UnixMilli()))
 	}
@@ -202,7 +230,7 @@ func (h *Hostile) FirstCells(as *Relay, told time.Time) []Cell {
 func (h *Hostile) sendFirst(opt *Options) error {
 	first := opt.First
 	if first == nil {
-		first = h.FirstCells(opt.As, opt.Time)
+		first = h.FirstCells(opt.As, opt.Time, opt.Seen)
 	}
 	if opt.Edit != nil {
 		opt.Edit(first)
