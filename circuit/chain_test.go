@@ -32,7 +32,7 @@ func TestThreeHops(t *testing.T) {
 		t.Errorf("%d hops, want 3", c.Len())
 	}
 	for i, id := range c.Hops() {
-		if id != nw.relays[i].identity.Public() {
+		if id != nw.relays[i].keys.ID {
 			t.Errorf("hop %d is another relay", i)
 		}
 	}
@@ -411,7 +411,7 @@ func TestDirectory(t *testing.T) {
 	if err := dir.Extend(t.Context(), nw.infos()[1]); !errors.Is(err, circuit.ErrNotAllowed) {
 		t.Errorf("Extend: %v, want ErrNotAllowed", err)
 	}
-	if dir.Hops()[0] != nw.relays[0].identity.Public() {
+	if dir.Hops()[0] != nw.relays[0].keys.ID {
 		t.Error("the hop is not the relay that the link leads to")
 	}
 }

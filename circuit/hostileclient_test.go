@@ -338,16 +338,16 @@ func TestHostileClient(t *testing.T) {
 	bystander := cl.build(3)
 	for _, o := range offences {
 		t.Run(o.name, func(t *testing.T) {
-			nw.drain()
 			nw.relays[0].extend = nil
 			r := o.raw(t, cl)
+			h := nw.relays[o.at].newest()
 			o.do(r, nw)
 			want := cell.ReasonDestroyed
 			if o.at == 0 {
 				want = o.reason
 			}
 			r.expectEnd(want)
-			err := await(t, "the relay's end", nw.relays[o.at].closed).Err()
+			err := gone(t, h)
 			if d, ok := errors.AsType[*circuit.DestroyError](err); !ok || d.Reason != o.reason {
 				t.Errorf("relay %d ended the circuit: %v, want %v", o.at, err, o.reason)
 			}
@@ -363,13 +363,4 @@ func (o offence) raw(t *testing.T, cl *client) *raw {
 		return cl.buildRawDir(t)
 	}
 	return cl.buildRaw(t, o.hops)
-}
-
-// drain forgets the hops that are gone.
-func (nw *network) drain() {
-	for _, r := range nw.relays {
-		for len(r.closed) > 0 {
-			<-r.closed
-		}
-	}
 }

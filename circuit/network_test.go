@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"tunic/cell"
 	"tunic/cell/hybrid"
 	"tunic/cell/link"
+	"tunic/cell/link/linktest"
 	"tunic/circuit"
 	"tunic/circuit/handshake"
 	"tunic/directory/keys"
@@ -31,28 +31,26 @@ const testLimit = 8 * time.Second
 type network struct {
 	t         testing.TB
 	params    circuit.Params
+	limits    link.Limits // of relays made from now on
 	transport link.Transport
-	listen    func() netip.AddrPort
 	relays    []*relay
 }
 
 // newNetwork starts n relays on links over the loopback interface.
 func newNetwork(t testing.TB, n int) *network {
 	t.Helper()
-	return newNetworkOn(t, n, link.TCP{}, func() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:0") })
+	return newNetworkOn(t, n, link.TCP{})
 }
 
-// newMemoryNetwork starts n relays on links in memory, for tests of virtual time.
+// newMemoryNetwork starts n relays on links in memory.
 func newMemoryNetwork(t testing.TB, n int) *network {
 	t.Helper()
-	m := &memory{listeners: map[netip.AddrPort]*memoryListener{}}
-	return newNetworkOn(t, n, m, m.free)
+	return newNetworkOn(t, n, linktest.NewMemory().At(netip.MustParseAddr("127.0.0.1")))
 }
 
-func newNetworkOn(t testing.TB, n int, tr link.Transport, listen func() netip.AddrPort) *network {
+func newNetworkOn(t testing.TB, n int, tr link.Transport) *network {
 	t.Helper()
-	nw := &network{t: t, transport: tr, listen: listen}
-	nw.params.Network = sha256.Sum256([]byte(t.Name()))
+	nw := &network{t: t, transport: tr, params: circuit.Params{Network: linktest.Network}}
 	for range n {
 		nw.relays = append(nw.relays, newRelay(nw))
 	}
@@ -63,7 +61,7 @@ func newNetworkOn(t testing.TB, n int, tr link.Transport, listen func() netip.Ad
 func (nw *network) infos() []circuit.HopInfo {
 	var all []circuit.HopInfo
 	for _, r := range nw.relays {
-		all = append(all, circuit.HopInfo{ID: r.identity.Public(), Key: r.circuitKey.Public()})
+		all = append(all, circuit.HopInfo{ID: r.keys.ID, Key: r.circuitKey.Public()})
 	}
 	return all
 }
@@ -72,8 +70,7 @@ func (nw *network) infos() []circuit.HopInfo {
 // serve a few streams.
 type relay struct {
 	nw         *network
-	identity   *keys.IdentityKey
-	linkKey    *keys.LinkKey
+	keys       *linktest.Relay
 	circuitKey *keys.CircuitKey
 	addr       netip.AddrPort
 	pool       *link.Pool
@@ -82,7 +79,6 @@ type relay struct {
 
 	begin  func(s *circuit.Stream, req cell.BeginRequest) // nil: serve
 	extend func(h *circuit.Hop, to keys.RelayID)          // nil: extendTo
-	closed chan *circuit.Hop                              // gets every hop that is gone
 
 	rawHops    chan *rawHop   // if set, the relay's hops are raw, and arrive here
 	before     cell.Command   // what a raw hop sends before CREATED; 0 for nothing
@@ -91,6 +87,7 @@ type relay struct {
 	mu       sync.Mutex
 	creating map[creation]*cell.Assembler
 	hops     map[*circuit.Hop]bool
+	last     *circuit.Hop
 }
 
 // creation names a circuit whose CREATE is arriving.
@@ -102,34 +99,16 @@ type creation struct {
 func newRelay(nw *network) *relay {
 	r := &relay{
 		nw:         nw,
-		identity:   keys.GenerateIdentity(),
-		linkKey:    keys.GenerateLink(),
+		keys:       linktest.NewRelay(),
 		circuitKey: keys.GenerateCircuit(),
 		replay:     hybrid.NewReplay(),
-		closed:     make(chan *circuit.Hop, 1024),
 		creating:   map[creation]*cell.Assembler{},
 		hops:       map[*circuit.Hop]bool{},
 	}
-	signing := keys.GenerateSigning()
-	now := time.Now()
-	proof := &keys.Proof{
-		Certificate: r.identity.CertifySigning(signing.Public(), now.Add(-time.Hour), now.Add(time.Hour)),
-		Signing:     signing,
-	}
-	r.pool = link.NewPool(link.Config{
-		Network:   nw.params.Network,
-		ID:        r.identity.Public(),
-		Keys:      func() []*keys.LinkKey { return []*keys.LinkKey{r.linkKey} },
-		Proof:     func() *keys.Proof { return proof },
-		Handler:   r,
-		Transport: nw.transport,
-	})
-	ln, err := nw.transport.Listen(nw.listen())
-	if err != nil {
-		nw.t.Fatal(err)
-	}
-	r.addr = netip.MustParseAddrPort(ln.Addr().String())
-	r.work.Go(func() { r.pool.Serve(ln) })
+	cfg := r.keys.Config(r)
+	cfg.Transport, cfg.Limits = nw.transport, nw.limits
+	r.pool = linktest.NewPool(nw.t, cfg)
+	r.addr = linktest.Serve(nw.t, r.pool, nw.transport, "127.0.0.1")
 	nw.t.Cleanup(r.close)
 	return r
 }
@@ -139,9 +118,7 @@ func (r *relay) close() {
 	r.work.Wait()
 }
 
-func (r *relay) target() link.Target {
-	return link.Target{ID: r.identity.Public(), Key: r.linkKey.Public(), Addrs: []netip.AddrPort{r.addr}}
-}
+func (r *relay) target() link.Target { return r.keys.Target(r.addr) }
 
 // NewCircuit puts CREATE together and answers it on another goroutine.
 func (r *relay) NewCircuit(l *link.Link, id cell.CircuitID, cmd cell.Command, body []byte, _ *link.Batch) {
@@ -182,7 +159,7 @@ func (r *relay) assemble(c creation, body []byte) ([]byte, error) {
 }
 
 func (r *relay) answer(l *link.Link, id cell.CircuitID, msg []byte) {
-	reply, result, err := handshake.Answer(r.nw.params.Network, r.identity.Public(), r.circuitKey, msg, r.nw.params.Grant, r.replay)
+	reply, result, err := handshake.Answer(r.nw.params.Network, r.keys.ID, r.circuitKey, msg, r.nw.params.Grant, r.replay)
 	if err != nil {
 		l.Refuse(id, cell.ReasonKey)
 		return
@@ -206,7 +183,7 @@ func (r *relay) accept(l *link.Link, id cell.CircuitID, result *handshake.Result
 		return
 	}
 	r.mu.Lock()
-	r.hops[h] = true
+	r.hops[h], r.last = true, h
 	r.mu.Unlock()
 	h.SendCreated(reply)
 }
@@ -251,7 +228,7 @@ var errUnknownRelay = errors.New("relay unknown")
 // dial returns a link to another relay of the network.
 func (r *relay) dial(to keys.RelayID) (*link.Link, error) {
 	for _, other := range r.nw.relays {
-		if other.identity.Public() == to && other != r {
+		if other.keys.ID == to && other != r {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			return r.pool.Dial(ctx, other.target())
@@ -301,12 +278,15 @@ func (r *relay) Resolve(h *circuit.Hop, id cell.StreamID, req cell.ResolveReques
 // HopClosed is part of circuit.Owner.
 func (r *relay) HopClosed(h *circuit.Hop) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.hops, h)
-	r.mu.Unlock()
-	select {
-	case r.closed <- h:
-	default:
-	}
+}
+
+// newest returns the hop that was made last.
+func (r *relay) newest() *circuit.Hop {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 // only returns the one hop that the relay has.
@@ -487,67 +467,3 @@ func echo(c *circuit.Circuit) error {
 	}
 	return nil
 }
-
-// memory is a transport of pipes.
-type memory struct {
-	mu        sync.Mutex
-	next      uint16
-	listeners map[netip.AddrPort]*memoryListener
-}
-
-// free returns an address that nobody listens on.
-func (m *memory) free() netip.AddrPort {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.next++
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), m.next)
-}
-
-func (m *memory) Dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
-	m.mu.Lock()
-	ln := m.listeners[addr]
-	m.mu.Unlock()
-	if ln == nil {
-		return nil, errors.New("nobody listens")
-	}
-	ours, theirs := net.Pipe()
-	select {
-	case ln.conns <- theirs:
-		return ours, nil
-	case <-ln.done:
-		return nil, errors.New("nobody listens any more")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (m *memory) Listen(addr netip.AddrPort) (net.Listener, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	ln := &memoryListener{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
-	m.listeners[addr] = ln
-	return ln, nil
-}
-
-type memoryListener struct {
-	addr  netip.AddrPort
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func (l *memoryListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memoryListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }

@@ -21,6 +21,7 @@ type raw struct {
 	created chan []byte      // complete CREATED, or the body of CREATED_DIR
 	got     chan rawMessage  // recognised messages
 	ended   chan cell.Reason // DESTROY; 255 for the link's end
+	kept    []rawMessage     // taken from got by roundTrip
 
 	mu   sync.Mutex // guards what follows
 	out  []*onion.State
