@@ -13,7 +13,7 @@ import (
 
 // readBufferSize is our choice, in bytes: a few records, so that a busy link reads
 // several with one system call.
-const readBufferSize = 4 * (lengthSize + maxSealed)
+const readBufferSize = 1 * (lengthSize + maxSealed)
 
 type readBuffer [readBufferSize]byte
 
@@ -37,6 +37,7 @@ type inbound struct {
 	need     int         // the length of the record that begins at from; 0: not read yet
 	tiny     [lengthSize]byte
 
+	own      bool      // the read deadline is ours to set: the handshake is over
 	since    time.Time // when a record was first seen incomplete; zero: it was not
 	deadline time.Time // the connection's read deadline; zero: none
 
@@ -92,7 +93,7 @@ func (in *inbound) fill() error {
 		} else {
 			err = in.fillPlain()
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !in.own || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 		if err := in.expired(time.Now()); err != nil {
@@ -191,7 +192,7 @@ func (in *inbound) release() {
 // is at least stallTime away and at most twice that, so that it is set seldom.
 func (in *inbound) watch(now time.Time) error {
 	in.since = now
-	if in.deadline.Sub(now) >= stallTime {
+	if !in.own || in.deadline.Sub(now) >= stallTime {
 		return nil
 	}
 	return in.setDeadline(now.Add(2 * stallTime))

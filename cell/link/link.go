@@ -18,9 +18,9 @@
 // circuits that have been quietest, seals them once and writes once. Both end when
 // the link fails or closes; [Pool.Close] waits for them.
 //
-// Locks, in the order in which they may be taken: a circuit's queue, the link's
-// scheduler. The link's table of circuits and the pool's list of links are taken
-// alone. No lock is held across a callback or a system call.
+// Locks, in the order in which they may be taken: a circuit's queue, then the
+// link's scheduler; the pool's list of links, then a link's table of circuits. No
+// lock is held across a callback or a system call.
 //
 // Specification: docs/protocol.md, "Links". The two change together.
 package link
@@ -83,6 +83,7 @@ func newLink(p *Pool, h *handshaken, class work.Class) *Link {
 	l := &Link{pool: p, conn: h.conn, established: h.established, class: class, born: now,
 		idleSoon: idleSurplus + rand.N(idleSurplus), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		in: h.in, nextID: 1 + uint32(rand.N(ids)), idsLeft: ids, idleFrom: now}
+	l.in.own = true
 	l.idle = p.cfg.Limits.IdleRelay*3/4 + rand.N(p.cfg.Limits.IdleRelay/2+1)
 	if class == work.Stranger || p.cfg.ID == (keys.RelayID{}) {
 		l.idle = p.cfg.Limits.IdleClient + rand.N(p.cfg.Limits.IdleClient/2+1)

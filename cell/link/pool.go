@@ -124,15 +124,27 @@ func room(have *[work.Authority + 1]int, class work.Class, total int) bool {
 	return true
 }
 
-// indexLocked files l under its peer's identity. Of several links to one peer all
-// but the oldest take no new circuits.
+// indexLocked files l under its peer's identity.
 func (p *Pool) indexLocked(l *Link) {
 	all := append(p.peers[l.peer], l)
 	slices.SortStableFunc(all, byAge)
 	p.peers[l.peer] = all
-	for _, o := range all[1:] {
-		if o.hash != all[0].hash && !o.surplus.Swap(true) { // the same hash: we are our own peer
-			o.wakeWriter()
+	p.relabelLocked(all)
+}
+
+// relabelLocked decides which of the links to one peer takes new circuits: the
+// oldest that is not too old. The others close once they have none.
+func (p *Pool) relabelLocked(all []*Link) {
+	now := time.Now()
+	var current *Link
+	for _, l := range all {
+		if current == nil && now.Sub(l.born) < p.cfg.Limits.MaxAge {
+			current = l
+		}
+		// The same hash: we are our own peer, and these are the two ends.
+		surplus := l != current && (current == nil || l.hash != current.hash)
+		if l.surplus.Swap(surplus) != surplus {
+			l.wakeWriter()
 		}
 	}
 }
@@ -175,8 +187,7 @@ func (p *Pool) forget(l *Link) {
 	p.linked.Done()
 }
 
-// unindexLocked takes l out of its peer's links. The oldest of the rest takes new
-// circuits again.
+// unindexLocked takes l out of its peer's links.
 func (p *Pool) unindexLocked(l *Link) {
 	all := slices.DeleteFunc(p.peers[l.peer], func(o *Link) bool { return o == l })
 	if len(all) == 0 {
@@ -184,7 +195,7 @@ func (p *Pool) unindexLocked(l *Link) {
 		return
 	}
 	p.peers[l.peer] = all
-	all[0].surplus.Store(false)
+	p.relabelLocked(all)
 }
 
 // Links returns all links.

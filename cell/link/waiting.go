@@ -57,26 +57,33 @@ type waiting struct {
 // enter gives w a place, and counts its goroutine as running.
 func (p *Pool) enter(w *stranger) bool {
 	w.gone = make(chan struct{})
+	evicted, ok := p.place(w)
+	if evicted != nil {
+		close(evicted.gone)
+		evicted.conn.Close()
+	}
+	return ok
+}
+
+// place does what enter does, and returns who has lost a place for it.
+func (p *Pool) place(w *stranger) (evicted *stranger, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return false
+		return nil, false
 	}
 	q := &p.waiting
 	if !room(&q.share, w.class, p.cfg.Limits.Silent) {
-		oldest := q.evictable[w.class].first
-		if oldest == nil {
-			return false
+		if evicted = q.evictable[w.class].first; evicted == nil {
+			return nil, false
 		}
-		p.leaveLocked(oldest)
-		close(oldest.gone)
-		oldest.conn.Close()
+		p.leaveLocked(evicted)
 	}
 	q.share[w.class]++
 	w.counted = true
 	q.evictable[w.class].add(w)
 	p.running.Add(1)
-	return true
+	return evicted, true
 }
 
 // leave gives up w's place. It reports false if w had none any more.
