@@ -18,8 +18,7 @@ import (
 // Options say how a Hostile behaves in the handshake. The zero value is a client
 // that does everything right.
 type Options struct {
-	Network  [32]byte // digest of the peer's network; zero: Network
-	As       *Relay   // proves that it is this relay; nil: a client
+	As       *Relay // proves that it is this relay; nil: a client
 	Versions []uint8
 	Padding  [4]byte            // low 2, high 2, in milliseconds; zero: none
 	Time     time.Time          // told in NETINFO, and by a responder in message 2
