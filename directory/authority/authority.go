@@ -53,8 +53,9 @@ type Authority struct {
 	reg     *registry
 	cache   *mirror.Cache
 	docs    *mirror.Handler
-	peers   peers
+	peers   *peers
 	test    tester
+	release func() // of what New made
 
 	probes  chan struct{}  // places for tests under way
 	due     chan struct{}  // holds a token when a test may be due sooner than planned
@@ -74,13 +75,21 @@ var errNotAuthority = errors.New("the network file does not name this authority"
 // New returns an authority with the state of its directory. Run makes it work;
 // Close releases the directory.
 func New(c Config) (*Authority, error) {
-	return newAuthority(c, newCircuits(c.Network, c.Pool, c.Keys.ID()), c.Pool.Test)
+	to := newCircuits(c.Network, c.Pool)
+	a, err := newAuthority(c, to.dial, c.Pool.Test)
+	if err != nil {
+		return nil, err
+	}
+	a.release = to.close
+	return a, nil
 }
 
-func newAuthority(c Config, p peers, test tester) (*Authority, error) {
+// newAuthority returns an authority that talks to the others by dial and tests
+// relays by test.
+func newAuthority(c Config, dial dialer, test tester) (*Authority, error) {
 	a := &Authority{
 		cfg: c, log: c.Log, network: c.Network, self: c.Keys.ID(), own: c.Network.Authority(c.Keys.ID()),
-		peers: p, test: test,
+		peers: newPeers(c.Network, c.Keys.ID(), dial), test: test, release: func() {},
 		probes: make(chan struct{}, maxProbes), due: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 	}
 	if a.log == nil {
@@ -177,8 +186,6 @@ func (a *Authority) Close() error {
 	if closed {
 		return nil
 	}
-	if c, ok := a.peers.(interface{ close() }); ok {
-		c.close()
-	}
+	a.release()
 	return errors.Join(a.store.saveRelays(a.reg), a.store.close())
 }

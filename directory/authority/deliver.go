@@ -67,8 +67,7 @@ func (a *Authority) send(ctx context.Context, p *period, m send) {
 // deliver posts a document to another authority until it takes or refuses it.
 func (a *Authority) deliver(ctx context.Context, p *period, to keys.RelayID, path string, doc []byte) {
 	err := a.persist(ctx, p, func(ctx context.Context) error {
-		_, err := a.peers.post(ctx, to, path, doc, maxAnswer)
-		return err
+		return a.peers.post(ctx, to, path, doc)
 	})
 	if err != nil && ctx.Err() == nil {
 		a.log.Info("message refused", keyPeer, to, keyPeriod, p.round.ValidAfter, keyError, err)

@@ -3,6 +3,7 @@ package authority
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -14,8 +15,7 @@ import (
 	"tunic/directory/mirror"
 )
 
-// retryAfter is the answer to relays that come too fast; seconds.
-const retryAfter = "10"
+const retryAfter = 10 * time.Second // our choice: before relays that come too fast should come again
 
 // handler answers the requests of relays, clients and other authorities.
 type handler struct {
@@ -50,15 +50,19 @@ func (a *Authority) Handler(peer func(*http.Request) (keys.RelayID, work.Class))
 func refuse(w http.ResponseWriter, err error) {
 	status := statusOf(err)
 	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
+		mirror.Busy(w, retryAfter)
+		return
 	}
-	answer(w, status, err.Error()+"\n")
+	mirror.Refuse(w, status, err.Error())
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // who hung up does not want it
+// accept answers with a few lines.
+func accept(w http.ResponseWriter, text string) {
+	h := w.Header()
+	h["Date"] = nil // links say the time
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	_, _ = io.WriteString(w, text) // who hung up does not want it
 }
 
 var (
@@ -126,7 +130,7 @@ func (h *handler) postDescriptor(w http.ResponseWriter, r *http.Request) {
 	if v.known {
 		text = "known\n"
 	}
-	answer(w, http.StatusOK, text+observed(r))
+	accept(w, text+observed(r))
 }
 
 // observed returns the line that names the address that a request came from,
@@ -167,7 +171,7 @@ func (h *handler) postTest(w http.ResponseWriter, r *http.Request) {
 	if probeOf(d, h.a.own.Addrs).run(r.Context(), h.a.test, h.a.reg.cadence.limit()) {
 		text = "reached\n"
 	}
-	answer(w, http.StatusOK, text+observed(r))
+	accept(w, text+observed(r))
 }
 
 // postVote takes an envelope from another authority.
@@ -197,7 +201,7 @@ func (h *handler) postVote(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	answer(w, http.StatusOK, "taken\n")
+	accept(w, "taken\n")
 }
 
 // postSignatures takes a signed checkpoint from another authority.
@@ -226,7 +230,7 @@ func (h *handler) postSignatures(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	answer(w, http.StatusOK, "taken\n")
+	accept(w, "taken\n")
 }
 
 // reply sends a document, or says that it is not here.

@@ -16,90 +16,38 @@ import (
 // choice: it grants each link four directory streams, and one stays free.
 const maxCalls = mirror.MaxLinkStreams - 1
 
-// peers asks the other authorities. Calls obey ctx; their errors hold no
-// address.
-type peers interface {
-	get(ctx context.Context, id keys.RelayID, path string, limit int64) ([]byte, error)
-	post(ctx context.Context, id keys.RelayID, path string, body []byte, limit int64) ([]byte, error)
-	consensus(ctx context.Context, id keys.RelayID, have *directory.Checkpoint) (*directory.Bundle, error)
-}
+// dialer opens a directory stream to another authority. It obeys ctx; its
+// errors hold no address.
+type dialer func(ctx context.Context, to *directory.Authority) (net.Conn, error)
 
-// circuits are peers over links: to each authority one directory circuit, made
-// when it is first needed and again when it is gone.
-type circuits struct {
+// peers asks the other authorities, a bounded number of things at a time.
+type peers struct {
 	network *directory.Network
-	pool    *link.Pool
-	params  circuit.Params
-	to      map[keys.RelayID]*lane // fixed after construction
+	lanes   map[keys.RelayID]*lane // fixed after construction
 }
 
 // lane is the way to one authority.
 type lane struct {
 	client *mirror.Client
-	slots  chan struct{} // maxCalls
-
-	turn chan struct{}    // holds one token: who has it may use what follows, and make it
-	circ *circuit.Circuit // nil before the first
+	slots  chan struct{} // maxCalls places
 }
 
-func newCircuits(n *directory.Network, pool *link.Pool, self keys.RelayID) *circuits {
-	c := &circuits{
-		network: n, pool: pool,
-		params: circuit.Params{Network: n.Digest()},
-		to:     make(map[keys.RelayID]*lane),
-	}
+func newPeers(n *directory.Network, self keys.RelayID, dial dialer) *peers {
+	p := &peers{network: n, lanes: make(map[keys.RelayID]*lane)}
 	for i := range n.Authorities {
-		a := &n.Authorities[i]
-		if a.ID == self {
-			continue
+		if a := &n.Authorities[i]; a.ID != self {
+			p.lanes[a.ID] = &lane{
+				client: &mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return dial(ctx, a) }},
+				slots:  make(chan struct{}, maxCalls),
+			}
 		}
-		l := &lane{slots: make(chan struct{}, maxCalls), turn: make(chan struct{}, 1)}
-		l.client = &mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return c.dial(ctx, a, l) }}
-		c.to[a.ID] = l
 	}
-	return c
+	return p
 }
 
-// dial opens a directory stream to an authority.
-func (c *circuits) dial(ctx context.Context, a *directory.Authority, l *lane) (net.Conn, error) {
-	circ, err := c.circuit(ctx, a, l)
-	if err != nil {
-		return nil, err
-	}
-	s, err := circ.DialDir(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("directory stream: %w", err)
-	}
-	return s, nil
-}
-
-// circuit returns the circuit to an authority. One caller makes it, the others
-// wait for that.
-func (c *circuits) circuit(ctx context.Context, a *directory.Authority, l *lane) (*circuit.Circuit, error) {
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if l.circ != nil && l.circ.Err() == nil {
-		return l.circ, nil
-	}
-	to, err := c.pool.Dial(ctx, link.Target{ID: a.ID, Key: a.LinkKey, Addrs: a.Addrs})
-	if err != nil {
-		return nil, fmt.Errorf("link to authority: %w", err)
-	}
-	circ, err := circuit.OpenDir(ctx, to, c.params)
-	if err != nil {
-		return nil, fmt.Errorf("directory circuit: %w", err)
-	}
-	l.circ = circ
-	return circ, nil
-}
-
-// lane takes a place among the calls to an authority; the caller gives it back.
-func (c *circuits) lane(ctx context.Context, id keys.RelayID) (*lane, error) {
-	l := c.to[id]
+// lane takes a place among the calls to an authority; the caller releases it.
+func (p *peers) lane(ctx context.Context, id keys.RelayID) (*lane, error) {
+	l := p.lanes[id]
 	if l == nil {
 		return nil, directory.ErrUnknown
 	}
@@ -113,8 +61,9 @@ func (c *circuits) lane(ctx context.Context, id keys.RelayID) (*lane, error) {
 
 func (l *lane) release() { <-l.slots }
 
-func (c *circuits) get(ctx context.Context, id keys.RelayID, path string, limit int64) ([]byte, error) {
-	l, err := c.lane(ctx, id)
+// get fetches a document of at most limit bytes.
+func (p *peers) get(ctx context.Context, id keys.RelayID, path string, limit int64) ([]byte, error) {
+	l, err := p.lane(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -122,31 +71,95 @@ func (c *circuits) get(ctx context.Context, id keys.RelayID, path string, limit 
 	return l.client.Get(ctx, path, limit)
 }
 
-func (c *circuits) post(ctx context.Context, id keys.RelayID, path string, body []byte, limit int64) ([]byte, error) {
-	l, err := c.lane(ctx, id)
+// post sends a document.
+func (p *peers) post(ctx context.Context, id keys.RelayID, path string, body []byte) error {
+	l, err := p.lane(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	_, err = l.client.Post(ctx, path, body, maxAnswer)
+	return err
+}
+
+// consensus fetches the consensus that an authority serves, if it is newer than
+// the one held.
+func (p *peers) consensus(ctx context.Context, id keys.RelayID, have *directory.Checkpoint) (*directory.Bundle, error) {
+	l, err := p.lane(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer l.release()
-	return l.client.Post(ctx, path, body, limit)
+	return l.client.Consensus(ctx, p.network, have)
 }
 
-func (c *circuits) consensus(ctx context.Context, id keys.RelayID, have *directory.Checkpoint) (*directory.Bundle, error) {
-	l, err := c.lane(ctx, id)
+// circuits opens directory streams over links: to each authority there is one
+// directory circuit, made when it is first needed and again when it is gone.
+type circuits struct {
+	pool   *link.Pool
+	params circuit.Params
+	to     map[keys.RelayID]*directoryCircuit // fixed after construction
+}
+
+// directoryCircuit is the circuit to one authority.
+type directoryCircuit struct {
+	turn    chan struct{}    // holds one token: who put it there may use and change what follows
+	circuit *circuit.Circuit // nil before the first
+}
+
+func newCircuits(n *directory.Network, pool *link.Pool) *circuits {
+	c := &circuits{pool: pool, params: circuit.Params{Network: n.Digest()}, to: make(map[keys.RelayID]*directoryCircuit)}
+	for i := range n.Authorities {
+		c.to[n.Authorities[i].ID] = &directoryCircuit{turn: make(chan struct{}, 1)}
+	}
+	return c
+}
+
+// dial opens a directory stream to an authority.
+func (c *circuits) dial(ctx context.Context, to *directory.Authority) (net.Conn, error) {
+	circ, err := c.circuit(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	defer l.release()
-	return l.client.Consensus(ctx, c.network, have)
+	s, err := circ.DialDir(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("directory stream: %w", err)
+	}
+	return s, nil
 }
 
-// close closes the circuits. Calls under way have ended.
+// circuit returns the circuit to an authority. One caller makes it, the others
+// wait for that.
+func (c *circuits) circuit(ctx context.Context, to *directory.Authority) (*circuit.Circuit, error) {
+	d := c.to[to.ID]
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if d.circuit != nil && d.circuit.Err() == nil {
+		return d.circuit, nil
+	}
+	l, err := c.pool.Dial(ctx, link.Target{ID: to.ID, Key: to.LinkKey, Addrs: to.Addrs})
+	if err != nil {
+		return nil, fmt.Errorf("link to authority: %w", err)
+	}
+	circ, err := circuit.OpenDir(ctx, l, c.params)
+	if err != nil {
+		return nil, fmt.Errorf("directory circuit: %w", err)
+	}
+	d.circuit = circ
+	return circ, nil
+}
+
+// close closes the circuits.
 func (c *circuits) close() {
-	for _, l := range c.to {
-		l.turn <- struct{}{}
-		if l.circ != nil {
-			_ = l.circ.Close() // nothing is left to be lost
+	for _, d := range c.to {
+		d.turn <- struct{}{}
+		if d.circuit != nil {
+			_ = d.circuit.Close() // always nil
 		}
-		<-l.turn
+		<-d.turn
 	}
 }

@@ -41,7 +41,6 @@ func takeAll(g *registry, now time.Time, ok func(keys.RelayID) bool) (tested []k
 }
 
 func always(keys.RelayID) bool { return true }
-func never(keys.RelayID) bool  { return false }
 
 func TestRelayIsTestedWhenItsDescriptorArrivesAndAgain(t *testing.T) {
 	n := directorytest.New(1)

@@ -64,7 +64,7 @@ func (a *Authority) runPeriod(ctx context.Context, p *period) error {
 		at time.Time
 		do func(context.Context, *period) error
 	}{
-		{r.VotesLeave.Add(-warmLead), a.warm},
+		{a.begin(p), a.warm},
 		{r.VotesLeave, a.vote},
 		{r.Sign.Add(-r.VoteRound / 2), a.pullVotes},
 		{r.Sign, a.decide},
@@ -89,6 +89,19 @@ func (a *Authority) runPeriod(ctx context.Context, p *period) error {
 		return nil
 	}
 	return failed
+}
+
+// begin is when an authority starts to work at p: shortly before votes leave,
+// but not before the consensus ahead of it is due.
+func (a *Authority) begin(p *period) time.Time {
+	at := p.round.VotesLeave.Add(-warmLead)
+	if p.round.Number == 0 {
+		return at
+	}
+	if before := a.network.Round(p.round.Number - 1).ValidAfter; before.After(at) {
+		return before
+	}
+	return at
 }
 
 // over is when an authority stops working at p: the next period's votes leave.
@@ -136,9 +149,24 @@ func (a *Authority) warm(ctx context.Context, p *period) error {
 			return err
 		})
 		if err == nil && a.stale(time.Now()) {
-			_ = a.catchUp(ctx, id) // it may have none either
+			_ = a.persist(ctx, p, func(ctx context.Context) error { return a.refresh(ctx, id) })
 		}
 	})
+	return nil
+}
+
+// refresh fetches the consensus in force from an authority, unless it is here
+// already; an error that can be tried again if that has none either.
+func (a *Authority) refresh(ctx context.Context, id keys.RelayID) error {
+	if !a.stale(time.Now()) {
+		return nil
+	}
+	if err := a.catchUp(ctx, id); err != nil {
+		return err
+	}
+	if a.stale(time.Now()) {
+		return errNoMajority
+	}
 	return nil
 }
 
