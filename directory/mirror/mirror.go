@@ -39,8 +39,22 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("status %d: %s", e.Code, e.Reason)
 }
 
-const ( // fixed by docs/protocol.md, "Directory over HTTP": paths
+const ( // fixed by docs/protocol.md, "Directory over HTTP"
 	PathConsensus  = "/tunic/1/consensus"   // GET
-	PathDescriptor = "/tunic/1/descriptor"  // POST; to authorities
+	PathDescriptor = "/tunic/1/descriptor"  // POST, to authorities
 	PathOf         = "/tunic/1/descriptor/" // GET, with an identity behind it
+
+	// headerHave names the consensus that a client holds: its valid-after, a
+	// space, its digest. The answer is 304 unless there is a newer one.
+	headerHave = "Tunic-Have"
+
+	host        = "directory" // in every request
+	contentType = "text/plain; charset=utf-8"
+	packing     = "zstd"
+
+	maxWindow  = 8 << 20 // bytes of history that unpacking may need
+	maxHeader  = 8 << 10 // bytes of a request's or an answer's header
+	maxReason  = 200     // bytes of an answer's first line that are passed on
+	maxRetry   = time.Hour
+	maxPublish = 1 << 10 // bytes of the answer to a descriptor
 )
