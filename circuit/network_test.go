@@ -383,7 +383,6 @@ func newClient(nw *network) *client {
 
 // link dials the first relay, or returns the link that there is.
 func (c *client) link() *link.Link {
-	c.nw.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
 	defer cancel()
 	l, err := c.pool.Dial(ctx, c.nw.relays[0].target())
@@ -395,7 +394,6 @@ func (c *client) link() *link.Link {
 
 // build opens a circuit over the first hops relays.
 func (c *client) build(hops int) *circuit.Circuit {
-	c.nw.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
 	defer cancel()
 	infos := c.nw.infos()

@@ -28,6 +28,17 @@ type raw struct {
 	in   []*onion.State
 	seed []handshake.Result // of each hop
 	asm  cell.Assembler
+	gate <-chan struct{} // if set, cells wait until it is closed
+
+	want  int           // if count is set, how many cells are counted instead of kept
+	count chan struct{} // told when they have come
+}
+
+// setGate has the link's reader wait for each cell: a client that reads nothing.
+func (r *raw) setGate(c <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gate = c
 }
 
 // A rawMessage is a message that a hop sent to a raw client, or the client to a
@@ -97,6 +108,9 @@ func (c *client) buildRawDir(t *testing.T) *raw {
 func (r *raw) Receive(_ *link.Circuit, cmd cell.Command, body []byte, _ *link.Batch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.gate != nil {
+		<-r.gate
+	}
 	switch cmd {
 	case cell.Destroy:
 		r.ended <- cell.Reason(body[0])
@@ -124,6 +138,10 @@ func (r *raw) receive(cmd cell.Command, body []byte) {
 		mine, tag := h.ClientInward(byte(cmd), s.Body())
 		if !mine {
 			continue
+		}
+		if r.count != nil {
+			counted(&r.want, r.count)
+			return
 		}
 		whole := slices.Clone(s.Message())
 		m, err := cell.ParseMessage(whole)
@@ -274,6 +292,17 @@ func (r *raw) begin(hop int, id cell.StreamID, host string, port uint16) {
 	r.send(hop, cell.Begin, id, data)
 	r.expect(cell.Connected)
 }
+
+// counted counts down, tells when it is done, and begins anew.
+func counted(left *int, done chan<- struct{}) {
+	if *left--; *left == 0 {
+		*left = countedCells
+		done <- struct{}{}
+	}
+}
+
+// countedCells is how many cells TestForwardingDoesNotAllocate counts at a time.
+const countedCells = 31 * 20
 
 // await takes one value, or fails the test.
 func await[T any](t testing.TB, what string, c <-chan T) (v T) {

@@ -30,6 +30,9 @@ type rawHop struct {
 	// bendOut and bendIn change a cell that goes on from here, outward or
 	// inward, those of the hop itself among them; nil does nothing.
 	bendOut, bendIn func(body []byte)
+
+	want  int           // as those of raw
+	count chan struct{} // as those of raw
 }
 
 // goRaw makes the relay answer CREATE with raw hops, which arrive on the channel.
@@ -114,6 +117,10 @@ func (h *rawHop) outward(cmd cell.Command, body []byte) {
 		return
 	}
 	defer s.Release()
+	if h.count != nil {
+		counted(&h.want, h.count)
+		return
+	}
 	whole := slices.Clone(s.Message())
 	m, err := cell.ParseMessage(whole)
 	if err != nil {
@@ -209,12 +216,14 @@ func (h *rawHop) originate(outer cell.Command, c cell.RelayCommand, id cell.Stre
 }
 
 // sendBytes sends any message to the client.
-func (h *rawHop) sendBytes(message []byte) {
+func (h *rawHop) sendBytes(message []byte) { h.sendBytesIn(cell.Relay, message) }
+
+func (h *rawHop) sendBytesIn(outer cell.Command, message []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := cell.NewSlot()
 	copy(s.Message(), message)
-	h.seal(cell.Relay, s)
+	h.seal(outer, s)
 }
 
 func (h *rawHop) seal(outer cell.Command, s *cell.Slot) onion.Tag {
