@@ -144,7 +144,11 @@ func TestEndReasons(t *testing.T) {
 					t.Errorf("the error shows the destination: %v", err)
 				}
 				slices.Sort(asked)
-				if n := len(slices.Compact(slices.Clone(asked))); n != test.exits || n != len(asked) {
+				most := test.exits
+				if test.reason == cell.EndHibernating || test.reason == cell.EndResource {
+					most = maxBusy // on other circuits
+				}
+				if n := len(slices.Compact(slices.Clone(asked))); n != test.exits || len(asked) > most {
 					t.Errorf("asked %v, want %d different exits", asked, test.exits)
 				}
 			})

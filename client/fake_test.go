@@ -57,6 +57,7 @@ func newWorld(t testing.TB, relays, exits int) *world {
 	t.Helper()
 	w := &world{latency: 10 * time.Millisecond, dead: map[keys.RelayID]bool{}, silent: map[keys.RelayID]bool{}}
 	w.file = &directory.Network{Name: "test", Timing: directory.DefaultTiming(time.Now())}
+	w.file.Timing.Start = time.Now().Add(-100 * time.Hour)
 	for i := range 3 {
 		w.file.Authorities = append(w.file.Authorities, directory.Authority{Name: fmt.Sprint("auth", i), ID: relayID(fmt.Sprint("auth", i))})
 	}

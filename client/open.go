@@ -19,12 +19,13 @@ const ( // fixed by docs/protocol.md, "Clients"
 	maxDial     = 2 * time.Minute // for a whole request, whatever its context says
 	maxTries    = 12              // circuits that one request is put on
 	maxExitWord = 3               // exits whose word about the destination is asked for
+	maxBusy     = 6               // times that an exit may say that it takes no streams
 )
 
 const ( // our choice
 	shunFor    = 2 * time.Minute // how long an exit that takes no streams is left out
 	maxShunned = 16              // exits left out at a time
-	muteLimit  = 2 * time.Second // how long a circuit that avoids silent exits is waited for
+	muteLimit  = 2 * time.Second // how long a circuit that avoids silent and busy exits is waited for
 	doubt      = time.Second     // after the begin of a try that got no answer: circuits opened before are in doubt
 )
 
@@ -34,9 +35,10 @@ type exitID = keys.RelayID
 type trial struct {
 	c      *Client
 	wish   wish
-	mute   []exitID // exits to avoid while there are others: they did not answer
+	mute   []exitID // exits to avoid while there are others: silent or busy ones
 	tries  int
 	words  int    // exits that gave a reason which another exit may not give
+	busy   int    // exits that took no streams
 	failed *Error // what the last one that was told something said
 }
 
@@ -69,8 +71,9 @@ func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error
 	}
 }
 
-// acquire returns a circuit. Exits that did not answer are avoided only where
-// that costs little: what was silent may have been another relay.
+// acquire returns a circuit. Exits that were silent or busy are avoided only
+// where that costs little: what was silent may have been another relay, and
+// what was busy a circuit.
 func (t *trial) acquire(ctx context.Context) (*entry, error) {
 	if len(t.mute) > 0 {
 		soon, cancel := context.WithTimeout(ctx, muteLimit)
@@ -114,7 +117,7 @@ func (t *trial) judge(ctx context.Context, e *entry, err error) (again bool) {
 		t.failed = final
 		return false
 	case fromExit:
-		return t.judgeEnd(exit, end)
+		return t.judgeEnd(e, end)
 	case errors.Is(err, errTry):
 		t.failed = &Error{Timeout, err}
 		t.mute = append(t.mute, exit)
@@ -130,16 +133,21 @@ func (t *trial) judge(ctx context.Context, e *entry, err error) (again bool) {
 }
 
 // judgeEnd decides by the exit's reason.
-func (t *trial) judgeEnd(exit exitID, end *circuit.EndError) (again bool) {
+func (t *trial) judgeEnd(e *entry, end *circuit.EndError) (again bool) {
+	exit := e.path[path.Exit].ID
 	t.failed = &Error{codeOf(end.Reason), end}
-	t.wish.need.NotExit = append(t.wish.need.NotExit, exit)
 	switch end.Reason {
-	case cell.EndHibernating, cell.EndResource:
+	case cell.EndHibernating, cell.EndResource: // the exit, or this circuit, has enough
+		t.mute = append(t.mute, exit)
+		t.c.retire(e)
 		t.c.shun(exit)
-		return t.tries < maxTries
+		t.busy++
+		return t.busy < maxBusy
 	case cell.EndPolicy:
+		t.wish.need.NotExit = append(t.wish.need.NotExit, exit)
 		return t.tries < maxTries
 	case cell.EndResolve, cell.EndTimeout, cell.EndNoRoute, cell.EndMisc:
+		t.wish.need.NotExit = append(t.wish.need.NotExit, exit)
 		t.words++
 		return t.words < maxExitWord
 	}

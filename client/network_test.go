@@ -1,0 +1,316 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tunic/cell"
+	"tunic/cell/link"
+	"tunic/client"
+	"tunic/directory"
+	"tunic/directory/directorytest"
+	"tunic/directory/keys"
+	"tunic/directory/mirror"
+	"tunic/relay"
+)
+
+// patience bounds every wait of these tests, in real time.
+const patience = 8 * time.Second
+
+// A testNet is real relays on real links over loopback, with a consensus that
+// the test signed. Its authority is not there: relays have the consensus from
+// the test, clients from fallback mirrors.
+type testNet struct {
+	t      *testing.T
+	signer *directorytest.Network
+	file   *directory.Network
+	source source
+	relays []*testRelay
+}
+
+// source is the consensus that the relays serve.
+type source struct {
+	b atomic.Pointer[directory.Bundle]
+}
+
+func (s *source) Current() *directory.Bundle { return s.b.Load() }
+
+type testRelay struct {
+	*relay.Relay
+	set  *keys.Set
+	addr netip.AddrPort
+	stop context.CancelFunc
+}
+
+// given is a transport that has a listener already.
+type given struct {
+	link.Transport
+	ln net.Listener
+}
+
+func (g given) Listen(netip.AddrPort) (net.Listener, error) { return g.ln, nil }
+
+// newNet starts n relays, of which the last few are exits.
+func newNet(t *testing.T, n, exits int) *testNet {
+	t.Helper()
+	now := time.Now()
+	nw := &testNet{t: t}
+	nw.signer = directorytest.NewWith(1, directory.Network{Name: "test.example", PrivateAddresses: true, SameSubnet: true,
+		Timing: directory.Timing{Start: now.Add(-time.Hour).Truncate(time.Second).UTC(), Period: time.Minute, VoteRound: time.Second, SignTime: time.Second}})
+	nw.file = nw.signer.Network
+	var list []directory.Relay
+	for i := range n {
+		list = append(list, nw.add(i, i >= n-exits))
+	}
+	slices.SortFunc(list, func(a, b directory.Relay) int { return directory.CompareID(a.ID, b.ID) })
+	round, _ := nw.file.RoundAt(now)
+	b, _ := nw.signer.Sign(t, nw.signer.Consensus(round.Number, list), nil)
+	nw.source.b.Store(b)
+	for _, r := range nw.relays[:3] {
+		public, _ := r.set.Link()
+		nw.file.Fallbacks = append(nw.file.Fallbacks, directory.Fallback{ID: r.ID(), LinkKey: public, Addrs: []netip.AddrPort{r.addr}})
+	}
+	return nw
+}
+
+// add starts a relay and returns its entry for the consensus.
+func (nw *testNet) add(i int, exit bool) directory.Relay {
+	t := nw.t
+	t.Helper()
+	set, err := keys.LoadOrCreate(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	name := fmt.Sprintf("relay%d", i)
+	cfg := relay.Config{Network: nw.file, Keys: set, Dir: t.TempDir(), Listen: []netip.AddrPort{addr}, Address: []netip.AddrPort{addr},
+		Nickname: name, Transit: true, Source: &nw.source, Directory: mirror.NewHandler(mirror.HandlerConfig{Source: &nw.source}),
+		Transport: given{link.TCP{}, ln}, Log: slog.New(slog.DiscardHandler)}
+	linkKey, _ := set.Link()
+	circuitKey, _ := set.Circuit()
+	entry := directory.Relay{ID: set.ID(), Nickname: name, Addrs: []netip.AddrPort{addr}, LinkKey: linkKey, CircuitKey: circuitKey,
+		LinkVersions: directory.VersionsOf(1), HopVersions: directory.VersionsOf(1), Weight: 1000,
+		Flags: directory.AllFlags &^ directory.Exit, FirstListed: directory.Day(time.Now())}
+	if exit {
+		cfg.Policy = directory.AcceptAll()
+		entry.Flags |= directory.Exit
+		entry.Ports, entry.Ports6 = cfg.Policy.Summary()
+	}
+	r, err := relay.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }() // ends with ctx
+	nw.relays = append(nw.relays, &testRelay{r, set, addr, stop})
+	t.Cleanup(func() {
+		stop()
+		if err := r.Close(); err != nil {
+			t.Errorf("close relay: %v", err)
+		}
+	})
+	select {
+	case <-r.Ready():
+	case err := <-done:
+		t.Fatalf("run relay: %v", err)
+	}
+	return entry
+}
+
+func (nw *testNet) named(name string) *testRelay {
+	for i, r := range nw.relays {
+		if fmt.Sprintf("relay%d", i) == name {
+			return r
+		}
+	}
+	nw.t.Fatalf("no relay %s", name)
+	return nil
+}
+
+// open opens a client and returns it with the time that it took.
+func (nw *testNet) open(dir string, notify func(client.Event)) (*client.Client, time.Duration) {
+	nw.t.Helper()
+	ctx, cancel := context.WithTimeout(nw.t.Context(), patience)
+	defer cancel()
+	began := time.Now()
+	c, err := client.Open(ctx, client.Config{Network: nw.file, StateDir: dir, Notify: notify})
+	if err != nil {
+		nw.t.Fatalf("Open: %v", err)
+	}
+	return c, time.Since(began)
+}
+
+// site is a server on loopback that sends back what it gets.
+func site(t *testing.T) (host string, port uint16) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns sync.WaitGroup
+	conns.Go(func() { // ends with the listener
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() { // ends with the connection
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn)
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); conns.Wait() })
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	return addr.Addr().String(), addr.Port()
+}
+
+// exchange sends a text and has it back, the end included.
+func exchange(t *testing.T, conn net.Conn, text string) error {
+	t.Helper()
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() { // ends with the connection
+		_, err := io.Copy(conn, strings.NewReader(text))
+		if err == nil {
+			err = conn.(*client.Conn).CloseWrite()
+		}
+		sent <- err
+	}()
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		return err
+	}
+	if string(got) != text {
+		return fmt.Errorf("sent %d bytes, got %d back", len(text), len(got))
+	}
+	return <-sent
+}
+
+// The whole way over real links: first start from a mirror, streams, look-ups,
+// refusals, a second start from the disk.
+func TestClientOnARealNetwork(t *testing.T) {
+	nw := newNet(t, 5, 2)
+	host, port := site(t)
+	dir := t.TempDir()
+	var last client.Event
+	c, took := nw.open(dir, func(e client.Event) { last = e })
+	t.Logf("first start: %v", took)
+	if took > 3*time.Second {
+		t.Errorf("first start took %v", took)
+	}
+
+	conn, err := c.DialContext(t.Context(), "tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hops, ok := client.CircuitHops(conn)
+	if !ok || len(hops) != 3 || hops[0].ID == hops[1].ID || hops[1].ID == hops[2].ID || hops[0].ID == hops[2].ID {
+		t.Errorf("hops %v", hops)
+	}
+	if err := exchange(t, conn, strings.Repeat("through three relays\n", 50_000)); err != nil {
+		t.Errorf("a stream: %v", err)
+	}
+	if _, err := c.Dial(t.Context(), client.Request{Host: host, Port: 1}); err == nil {
+		t.Error("a port where nobody listens answered")
+	} else if e, ok := err.(*client.Error); !ok || e.Code != client.Refused || strings.Contains(err.Error(), host) {
+		t.Errorf("a port where nobody listens: %v", err)
+	}
+	answer, err := c.Resolve(t.Context(), cell.ResolveRequest{Host: "localhost"}, "")
+	if err != nil || len(answer.Answers) == 0 || !answer.Answers[0].Addr.IsLoopback() {
+		t.Errorf("Resolve: %v, %v", answer, err)
+	}
+	s := c.Status()
+	if s.Phase != client.Ready || len(s.Guards) != 5 || len(s.Links) == 0 || s.Read < 1e6 || s.Consensus.Relays != 5 {
+		t.Errorf("status %+v", s)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if last.Phase != client.Closed {
+		t.Errorf("last event %v", last)
+	}
+
+	again, took := nw.open(dir, nil)
+	defer again.Close()
+	t.Logf("second start: %v", took)
+	if took > 500*time.Millisecond {
+		t.Errorf("second start took %v", took)
+	}
+	if g := again.Status().Guards[0]; g.ID != s.Guards[0].ID || !g.Confirmed {
+		t.Error("another guard than before")
+	}
+}
+
+// Relays that die during load cost no later request.
+func TestRelaysDieUnderLoad(t *testing.T) {
+	nw := newNet(t, 7, 3)
+	host, port := site(t)
+	c, _ := nw.open(t.TempDir(), nil)
+	defer c.Close()
+	var requests, slowest atomic.Int64
+	request := func(user int) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		began := time.Now()
+		conn, err := c.Dial(ctx, client.Request{Host: host, Port: port, Isolation: fmt.Sprint(user)})
+		if err != nil {
+			t.Errorf("request: %v", err)
+			return
+		}
+		took := int64(time.Since(began))
+		for old := slowest.Load(); took > old && !slowest.CompareAndSwap(old, took); old = slowest.Load() {
+		}
+		requests.Add(1)
+		_ = exchange(t, conn, "hello") // streams that were open may end
+	}
+	conn, err := c.Dial(t.Context(), client.Request{Host: host, Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hops, _ := client.CircuitHops(conn)
+	conn.Close()
+	end := time.Now().Add(2 * time.Second)
+	var users sync.WaitGroup
+	for user := range 6 {
+		users.Go(func() {
+			for time.Now().Before(end) {
+				request(user)
+				time.Sleep(5 * time.Millisecond) // an exit takes 100 streams a second on a circuit
+			}
+		})
+	}
+	for i, hop := range []int{0, 2} { // the guard, then an exit
+		time.Sleep(time.Until(end.Add(-time.Duration(2-i) * 700 * time.Millisecond)))
+		if err := nw.named(hops[hop].Nickname).Close(); err != nil {
+			t.Errorf("close relay: %v", err)
+		}
+	}
+	users.Wait()
+	t.Logf("%d requests, the slowest took %v", requests.Load(), time.Duration(slowest.Load()))
+	for _, s := range c.Status().Circuits {
+		for _, h := range s.Hops {
+			if dead := h.ID == hops[0].ID || h.ID == hops[2].ID; dead && s.State != "building" {
+				t.Errorf("a circuit through a dead relay is in the pool: %v", s.State)
+			}
+		}
+	}
+}
