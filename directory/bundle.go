@@ -84,8 +84,8 @@ func (b *Bundle) NewerThan(o *Bundle) error {
 	if o == nil || b.Consensus.ValidAfter.After(o.Consensus.ValidAfter) {
 		return nil
 	}
-	return fmt.Errorf("consensus of %s, held is %s: %w", b.Consensus.ValidAfter.Format(timeLayout),
-		o.Consensus.ValidAfter.Format(timeLayout), ErrOlder)
+	return fmt.Errorf("consensus of %s, held is %s: %w", FormatTime(b.Consensus.ValidAfter),
+		FormatTime(o.Consensus.ValidAfter), ErrOlder)
 }
 
 // Equal reports whether two bundles are the same bytes.

@@ -159,7 +159,7 @@ func parseDescriptor(b []byte, n *Network, now time.Time) (*Descriptor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
-	if err := r.verifySignature(string(b), keys.LabelDescriptor, key); err != nil {
+	if err := r.verifySignature(b, keys.LabelDescriptor, key); err != nil {
 		return nil, err
 	}
 	d.readRest(r)
@@ -242,9 +242,9 @@ func (d *Descriptor) check(n *Network, key keys.SigningPublic, now time.Time) er
 	}
 	switch {
 	case d.Published.After(now.Add(DescriptorAhead)):
-		return fmt.Errorf("published at %s: %w", d.Published.Format(timeLayout), ErrFuture)
+		return fmt.Errorf("published at %s: %w", FormatTime(d.Published), ErrFuture)
 	case !now.Before(d.Published.Add(DescriptorLife)):
-		return fmt.Errorf("published at %s: %w", d.Published.Format(timeLayout), ErrExpired)
+		return fmt.Errorf("published at %s: %w", FormatTime(d.Published), ErrExpired)
 	}
 	for _, a := range d.Addrs {
 		if !n.PrivateAddresses && Private(a.Addr()) {

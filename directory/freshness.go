@@ -14,10 +14,10 @@ func (c *Consensus) Usable(n *Network, now time.Time) (warn bool, err error) {
 	case c.NetworkID != n.Digest():
 		return false, fmt.Errorf("consensus: %w", ErrOtherNetwork)
 	case now.Add(n.Timing.Period).Before(c.ValidAfter):
-		return false, fmt.Errorf("consensus valid from %s on: %w", c.ValidAfter.Format(timeLayout), ErrFuture)
+		return false, fmt.Errorf("consensus valid from %s on: %w", FormatTime(c.ValidAfter), ErrFuture)
 	case !now.Before(end):
 		return false, fmt.Errorf("consensus valid until %s, usable until %s: %w",
-			c.ValidUntil.Format(timeLayout), end.Format(timeLayout), ErrExpired)
+			FormatTime(c.ValidUntil), FormatTime(end), ErrExpired)
 	}
 	return !now.Before(c.ValidUntil), nil
 }

@@ -52,6 +52,12 @@ const ( // fixed by docs/protocol.md, "Documents"
 // parseTime reads a time in its one form.
 func parseTime(s string) (time.Time, error) { return parseAs(timeLayout, s) }
 
+// ParseTime reads a time as all documents write it.
+func ParseTime(s string) (time.Time, error) { return parseTime(s) }
+
+// FormatTime writes what ParseTime reads; t is cut to milliseconds.
+func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+
 // parseDate reads a day, as its first moment.
 func parseDate(s string) (time.Time, error) { return parseAs(dateLayout, s) }
 

@@ -23,20 +23,20 @@ func appendSignature(doc []byte, c keys.Context, k *keys.SigningKey) []byte {
 
 // verifySignature checks the last line of doc, which r reads, and takes it off
 // what r has left to read.
-func (r *reader) verifySignature(doc string, c keys.Context, key keys.SigningPublic) error {
+func (r *reader) verifySignature(doc []byte, c keys.Context, key keys.SigningPublic) error {
 	if len(r.rest) < signatureSize {
 		return fmt.Errorf("%w: no signature", ErrMalformed)
 	}
-	text := doc[:len(doc)-signatureSize]
-	last, ok := strings.CutPrefix(doc[len(text):], signatureLine+" ")
-	if !ok || last[len(last)-1] != '\n' || !strings.HasSuffix(text, "\n") {
+	text, last := doc[:len(doc)-signatureSize], r.rest[len(r.rest)-signatureSize:]
+	encoded, ok := strings.CutPrefix(last, signatureLine+" ")
+	if !ok || encoded[len(encoded)-1] != '\n' || text[len(text)-1] != '\n' {
 		return fmt.Errorf("%w: no signature", ErrMalformed)
 	}
 	var sig [keys.SignatureSize]byte
-	if err := decode64(sig[:], last[:len(last)-1]); err != nil {
+	if err := decode64(sig[:], encoded[:len(encoded)-1]); err != nil {
 		return fmt.Errorf("signature: %w", err)
 	}
-	if err := keys.Verify(key, c, []byte(text), sig[:]); err != nil {
+	if err := keys.Verify(key, c, text, sig[:]); err != nil {
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	r.rest = r.rest[:len(r.rest)-signatureSize]

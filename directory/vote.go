@@ -130,7 +130,7 @@ func ParseVote(b []byte, n *Network) (*Vote, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("vote: %w", r.err)
 	}
-	if err := v.verify(r, string(b), n); err != nil {
+	if err := v.verify(r, b, n); err != nil {
 		return nil, fmt.Errorf("vote: %w", err)
 	}
 	v.readRest(r)
@@ -152,7 +152,7 @@ func (v *Vote) readSigner(r *reader) {
 }
 
 // verify checks author and signature, and takes the signature's line off r.
-func (v *Vote) verify(r *reader, doc string, n *Network) error {
+func (v *Vote) verify(r *reader, doc []byte, n *Network) error {
 	switch {
 	case v.Network != n.Digest():
 		return ErrOtherNetwork
