@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tunic/cell/link"
+	"tunic/cell/link/linktest"
 	"tunic/circuit"
 	"tunic/directory"
 	"tunic/directory/keys"
@@ -35,7 +36,8 @@ type testNet struct {
 	t         *testing.T
 	network   *directory.Network
 	params    circuit.Params
-	transport link.Transport // nil: TCP
+	memory    *linktest.Memory // nil: TCP on loopback
+	hosts     byte             // in memory
 	authority *testAuthority
 	relays    []*testRelay
 }
@@ -51,10 +53,12 @@ type testRelay struct {
 // A testAuthority has a real link and directory, and a will of its own.
 type testAuthority struct {
 	testRelay
-	source  *source
-	serve   http.Handler
-	reaches atomic.Bool
-	fetches atomic.Int64 // of the consensus
+	source   *source
+	serve    http.Handler
+	reaches  atomic.Bool
+	refuses  atomic.Int64 // uploads, from now on
+	patience time.Duration
+	fetches  atomic.Int64 // of the consensus
 
 	mu          sync.Mutex
 	descriptors map[keys.RelayID]*directory.Descriptor
@@ -63,13 +67,17 @@ type testAuthority struct {
 }
 
 // source is a consensus that a test sets.
-type source struct{ b atomic.Pointer[directory.Bundle] }
+type source struct {
+	b atomic.Pointer[directory.Bundle]
+}
 
 func (s *source) Current() *directory.Bundle { return s.b.Load() }
 
 // options say what is special about a network.
 type options struct {
-	public bool // no private addresses
+	public bool          // no private addresses
+	memory bool          // in memory, for virtual time
+	period time.Duration // 0: a minute
 	config func(i int, c *relay.Config)
 }
 
@@ -89,36 +97,56 @@ func newNet(t *testing.T, n int, o options) *testNet {
 func newEmptyNet(t *testing.T, o options) *testNet {
 	t.Helper()
 	nw := &testNet{t: t}
+	if o.memory {
+		nw.memory = linktest.NewMemory()
+	}
+	if o.period == 0 {
+		o.period = time.Minute
+	}
 	set, err := keys.LoadOrCreateAuthority(t.TempDir(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	public, _ := set.Link()
 	note, _ := set.Note()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	transport, addr := nw.host()
 	nw.network = &directory.Network{
 		Name: "test.example", PrivateAddresses: !o.public, SameSubnet: true,
-		Timing:      directory.Timing{Start: time.Now().Add(-time.Hour).Truncate(time.Second).UTC(), Period: time.Minute, VoteRound: time.Second, SignTime: time.Second},
+		Timing:      directory.Timing{Start: time.Now().Add(-time.Hour).Truncate(time.Second).UTC(), Period: o.period, VoteRound: time.Second, SignTime: time.Second},
 		Authorities: []directory.Authority{{Name: "auth1", ID: set.ID(), LinkKey: public, NoteKey: note.Public(), Addrs: []netip.AddrPort{addr}}},
 	}
 	nw.params.Network = nw.network.Digest()
-	a := &testAuthority{source: new(source), descriptors: make(map[keys.RelayID]*directory.Descriptor), news: make(chan struct{})}
+	a := &testAuthority{source: new(source), descriptors: make(map[keys.RelayID]*directory.Descriptor), news: make(chan struct{}), patience: patience}
+	if o.memory {
+		a.patience = time.Hour // of virtual time
+	}
 	a.reaches.Store(true)
 	a.serve = mirror.NewHandler(mirror.HandlerConfig{Source: a.source})
 	nw.authority = a
 	r, err := relay.New(relay.Config{
 		Network: nw.network, Keys: set, Dir: t.TempDir(), Listen: []netip.AddrPort{addr},
-		Directory: nw.authority.handler(nw), Source: a.source, Transport: given{link.TCP{}, ln}, Log: testLog(t, "authority"),
+		Directory: nw.authority.handler(nw), Source: a.source, Transport: transport, Log: testLog(t, "authority"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.testRelay = *nw.run(r, set)
 	return nw
+}
+
+// host returns the transport of a new host, and an address that it can listen on.
+func (nw *testNet) host() (link.Transport, netip.AddrPort) {
+	nw.t.Helper()
+	if nw.memory != nil {
+		nw.hosts++
+		addr := netip.AddrFrom4([4]byte{10, nw.hosts, 0, 1})
+		return nw.memory.At(addr), netip.AddrPortFrom(addr, 9001)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		nw.t.Fatal(err)
+	}
+	return given{link.TCP{}, ln}, ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // given is a transport that has a listener already.
@@ -155,6 +183,10 @@ func (a *testAuthority) handler(nw *testNet) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+		if a.refuses.Add(-1) >= 0 {
+			http.Error(w, "later", http.StatusServiceUnavailable)
+			return
+		}
 		a.mu.Lock()
 		a.descriptors[d.ID] = d
 		a.uploads++
@@ -173,7 +205,7 @@ func (a *testAuthority) handler(nw *testNet) http.Handler {
 // await waits until a descriptor of id is there that ok accepts.
 func (a *testAuthority) await(t *testing.T, id keys.RelayID, ok func(*directory.Descriptor) bool) *directory.Descriptor {
 	t.Helper()
-	limit := time.After(patience)
+	limit := time.After(a.patience)
 	for {
 		a.mu.Lock()
 		d, news := a.descriptors[id], a.news
@@ -189,7 +221,7 @@ func (a *testAuthority) await(t *testing.T, id keys.RelayID, ok func(*directory.
 	}
 }
 
-func any(*directory.Descriptor) bool { return true }
+func whatever(*directory.Descriptor) bool { return true }
 
 // add starts a relay that is an exit of every port.
 func (nw *testNet) add(o options, i int) *testRelay {
@@ -198,15 +230,11 @@ func (nw *testNet) add(o options, i int) *testRelay {
 	if err != nil {
 		nw.t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		nw.t.Fatal(err)
-	}
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	transport, addr := nw.host()
 	c := relay.Config{
 		Network: nw.network, Keys: set, Dir: nw.t.TempDir(), Listen: []netip.AddrPort{addr}, Address: []netip.AddrPort{addr},
 		Nickname: fmt.Sprintf("relay%d", i), Transit: true, Policy: directory.AcceptAll(),
-		Transport: given{link.TCP{}, ln}, Log: testLog(nw.t, fmt.Sprintf("relay%d", i)),
+		Transport: transport, Log: testLog(nw.t, fmt.Sprintf("relay%d", i)),
 	}
 	if o.config != nil {
 		o.config(i, &c)
@@ -246,7 +274,7 @@ func (nw *testNet) publish() {
 	nw.t.Helper()
 	var list []directory.Relay
 	for _, r := range nw.relays {
-		list = append(list, nw.authority.await(nw.t, r.ID(), any).Relay())
+		list = append(list, nw.authority.await(nw.t, r.ID(), whatever).Relay())
 	}
 	nw.setConsensus(list)
 	for _, r := range nw.relays {
@@ -318,6 +346,9 @@ func (r *testRelay) hop() circuit.HopInfo {
 // client returns the links of a client; as a relay's if set is not nil.
 func (nw *testNet) client(set *keys.Set) *link.Pool {
 	c := link.Config{Network: nw.network.Digest()}
+	if nw.memory != nil {
+		c.Transport, _ = nw.host()
+	}
 	if set != nil {
 		c.ID, c.Proof = set.ID(), set.Proof
 	}
