@@ -91,8 +91,8 @@ func checkName(name string, private bool) (string, error) {
 	switch {
 	case number(last): // 127.1, 0x7f000001: an address to some resolvers, a name to others
 		return "", &Error{NotAllowed, ErrBadHost}
-	case last == "onion": // RFC 7686: never asked of the DNS
-		return "", &Error{HostUnreachable, ErrNoOnion}
+	case last == "onion" || last == "invalid" || last == "alt": // RFC 7686, 6761, 9476: never asked of the DNS
+		return "", &Error{HostUnreachable, ErrNoName}
 	case !private && (last == "localhost" || last == "local" || last == "internal"): // RFC 6761, 6762, ICANN
 		return "", &Error{NotAllowed, ErrPrivate}
 	}
