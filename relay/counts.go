@@ -22,13 +22,14 @@ const (
 	causeOneHop                    // stream from a relay that is in no consensus
 	causeStreams                   // too many streams
 	causeDirectory                 // too many directory streams
+	causeMemory                    // circuit ended for memory
 	causes
 )
 
 var causeNames = [causes]string{
 	"fragment", "stalled handshake", "incomplete handshakes", "circuits of an address", "circuits of a link", "handshake queue",
 	"circuit key unknown", "handshake", "shutting down", "extend not allowed", "extend to unknown relay", "extend to unreachable relay",
-	"extends under way", "stream from outside the network", "streams", "directory streams",
+	"extends under way", "stream from outside the network", "streams", "directory streams", "memory",
 }
 
 // counts is what the relay has done and refused. The zero value is ready.

@@ -72,6 +72,11 @@ type Config struct {
 	// quarter of BandwidthRate.
 	DirectoryRate int64
 
+	// MaxMemory bounds what the queues and streams of all circuits hold together,
+	// in bytes; 0: 512 MiB. Beyond it the circuits whose cells have waited longest
+	// are ended.
+	MaxMemory int64
+
 	// Directory serves directory streams; nil: a mirror of the relay's own.
 	// Source then says what the newest consensus is; nil: what the relay
 	// fetches. Both may be set later, by SetDirectory.
@@ -193,6 +198,9 @@ func check(cfg *Config) error {
 	}
 	if cfg.Transport == nil {
 		cfg.Transport = link.TCP{}
+	}
+	if cfg.MaxMemory <= 0 {
+		cfg.MaxMemory = defaultMemory
 	}
 	if cfg.Nickname == "" {
 		cfg.Nickname = "unnamed"
