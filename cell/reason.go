@@ -35,9 +35,11 @@ func (r Reason) String() string {
 // An EndReason says why a stream ends.
 type EndReason uint8
 
-// The reasons of END. Each side of a stream sends exactly one END. [EndDone]
-// says that its sender sends no more data, and leaves the other direction open;
-// every other reason ends both. The client sends only [EndDone] and [EndMisc].
+// The reasons of END. [EndDone] says that its sender sends no more data, and
+// leaves the other direction open; every other reason ends both. Each side of a
+// stream sends [EndDone] at most once and any other reason at most once and last,
+// and an END of some kind before it forgets the stream. The client sends only
+// [EndDone] and [EndMisc].
 const (
 	EndMisc        EndReason = 1
 	EndResolve     EndReason = 2  // the name does not resolve
