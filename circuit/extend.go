@@ -122,14 +122,17 @@ func (h *Hop) ExtendOn(l *link.Link) {
 		h.destroy(death{reason: cell.ReasonConnect, cause: err})
 		return
 	}
-	if err := h.sendCreate(lc); err != nil {
+	var b link.Batch
+	err = h.sendCreate(lc, &b)
+	b.Flush()
+	if err != nil {
 		lc.Destroy(cell.ReasonNone)
 		h.fault(err)
 	}
 }
 
 // sendCreate takes lc as the way on and sends the fragments of CREATE.
-func (h *Hop) sendCreate(lc *link.Circuit) error {
+func (h *Hop) sendCreate(lc *link.Circuit, b *link.Batch) error {
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
 	x := &h.out.extend
@@ -141,7 +144,7 @@ func (h *Hop) sendCreate(lc *link.Circuit) error {
 	h.enter(creating)
 	whole := x.handshake
 	x.handshake = nil
-	return pushFragments(lc, cell.Create, cell.AssembleCreate, whole)
+	return pushFragments(lc, cell.Create, cell.AssembleCreate, whole, b)
 }
 
 // receiveCreated takes a fragment of the next hop's answer. When it is complete
@@ -181,13 +184,11 @@ func (h *Hop) addCreated(body []byte) ([]byte, error) {
 }
 
 // pushFragments queues the three cells that carry a handshake message.
-func pushFragments(lc *link.Circuit, cmd cell.Command, k cell.FragmentKind, whole []byte) error {
-	var b link.Batch
-	defer b.Flush()
+func pushFragments(lc *link.Circuit, cmd cell.Command, k cell.FragmentKind, whole []byte, b *link.Batch) error {
 	for i := range cell.Fragments {
 		s := cell.NewSlot()
 		cell.PutFragment(s.Body(), k, i, whole)
-		if err := queue(lc, s, cmd, &b); err != nil {
+		if err := queue(lc, s, cmd, b); err != nil {
 			return err
 		}
 	}

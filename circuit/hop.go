@@ -91,7 +91,10 @@ func NewHop(l *link.Link, id cell.CircuitID, r *handshake.Result, kind Kind, own
 // relay's nonce where the hop is for the directory. It panics if reply has
 // another length than the kind of hop asks for.
 func (h *Hop) SendCreated(reply []byte) {
-	h.check(h.tx.sendCreated(h.kind, reply))
+	var b link.Batch
+	err := h.tx.sendCreated(h.kind, reply, &b)
+	b.Flush()
+	h.check(err)
 }
 
 // Link returns the link that the circuit came in on.

@@ -81,7 +81,9 @@ func Open(ctx context.Context, l *link.Link, h HopInfo, p Params) (*Circuit, err
 	machine, msg, err := handshake.Start(p.Network, h.ID, h.Key, p.ask())
 	if err == nil {
 		err = c.agree(ctx, machine, h.ID, onCreated, func() error {
-			return pushFragments(c.tx.lc, cell.Create, cell.AssembleCreate, msg)
+			var b link.Batch
+			defer b.Flush()
+			return pushFragments(c.tx.lc, cell.Create, cell.AssembleCreate, msg, &b)
 		})
 	}
 	if err != nil {

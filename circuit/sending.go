@@ -190,17 +190,17 @@ func (t *sending) sleep() {
 }
 
 // sendCreated queues the cells that tell the client that this hop is made.
-func (t *sending) sendCreated(k Kind, reply []byte) error {
+func (t *sending) sendCreated(k Kind, reply []byte, b *link.Batch) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.gone != nil {
 		return t.gone
 	}
 	if k == KindTransit {
-		return pushFragments(t.lc, cell.Created, cell.AssembleCreated, reply)
+		return pushFragments(t.lc, cell.Created, cell.AssembleCreated, reply, b)
 	}
 	n := cell.DirNonce(reply)
 	s := cell.NewSlot()
 	cell.PutDirNonce(s.Body(), &n)
-	return queue(t.lc, s, cell.CreatedDir, nil)
+	return queue(t.lc, s, cell.CreatedDir, b)
 }
