@@ -175,7 +175,7 @@ func New(cfg Config) (*Relay, error) {
 	r.hops.all = make(map[*circuit.Hop]*allowance)
 	r.streams.all = make(map[*circuit.Stream]string)
 	r.publish.kick = make(chan struct{}, 1)
-	r.view.network = cfg.Network
+	r.view.network, r.view.byAddr = cfg.Network, addressClasses(cfg.Network, nil)
 	if cfg.Network.PrivateAddresses {
 		r.sources = newSourceLimit(privateRate, privateBurst)
 	}

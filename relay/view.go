@@ -14,18 +14,67 @@ import (
 )
 
 // A viewer is what the relay knows of the network: the network file, and the
-// newest consensus of its source.
+// newest consensus of its source. A relay that the newest one leaves out is known
+// until the one that listed it last expires: clients may go on with that.
 type viewer struct {
 	network *directory.Network
 	source  atomic.Pointer[mirror.Source]
+	seen    atomic.Pointer[directory.Bundle] // that the rest is made from
 
 	mu     sync.Mutex // guards what follows
-	bundle *directory.Bundle
-	byAddr map[netip.Addr]work.Class // of relays and authorities, by their published addresses
+	byAddr map[netip.Addr]work.Class
+	former map[keys.RelayID]former
+}
+
+// A former is a relay that the newest consensus does not list.
+type former struct {
+	directory.Relay
+	until time.Time // valid-until of the last consensus that listed it
 }
 
 // current returns the newest consensus, nil if there is none.
-func (v *viewer) current() *directory.Bundle { return (*v.source.Load()).Current() }
+func (v *viewer) current() *directory.Bundle {
+	b := (*v.source.Load()).Current()
+	if v.seen.Load() != b {
+		v.turn(b)
+	}
+	return b
+}
+
+// turn takes up b as the newest consensus.
+func (v *viewer) turn(b *directory.Bundle) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	old := v.seen.Load()
+	if old == b {
+		return
+	}
+	v.byAddr = addressClasses(v.network, b)
+	v.former = leftOut(v.former, old, b)
+	v.seen.Store(b)
+}
+
+// leftOut returns who was listed by old, or before, and is not by b.
+func leftOut(before map[keys.RelayID]former, old, b *directory.Bundle) map[keys.RelayID]former {
+	out := make(map[keys.RelayID]former)
+	if b == nil {
+		return out
+	}
+	for id, f := range before {
+		if f.until.After(b.Consensus.ValidAfter) && b.Consensus.Relay(id) == nil {
+			out[id] = f
+		}
+	}
+	if old == nil {
+		return out
+	}
+	for i := range old.Consensus.Relays {
+		if r := &old.Consensus.Relays[i]; b.Consensus.Relay(r.ID) == nil && old.Consensus.ValidUntil.After(b.Consensus.ValidAfter) {
+			out[r.ID] = former{*r, old.Consensus.ValidUntil}
+		}
+	}
+	return out
+}
 
 // usable returns the newest consensus if it is still to be believed, else nil.
 func (v *viewer) usable(now time.Time) *directory.Consensus {
@@ -39,13 +88,21 @@ func (v *viewer) usable(now time.Time) *directory.Consensus {
 	return b.Consensus
 }
 
-// relay returns what the newest usable consensus says of id, nil if nothing.
+// relay returns what the network knows of id, nil if nothing.
 func (v *viewer) relay(id keys.RelayID, now time.Time) *directory.Relay {
 	c := v.usable(now)
 	if c == nil {
 		return nil
 	}
-	return c.Relay(id)
+	if r := c.Relay(id); r != nil {
+		return r
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if f, ok := v.former[id]; ok && now.Before(f.until) {
+		return &f.Relay
+	}
+	return nil
 }
 
 // classify says which share of the relay's resources a proven peer may use.
@@ -72,12 +129,9 @@ func (r *Relay) classOf(l *link.Link) work.Class {
 // classifyAddr guesses a peer's class before it has proven anything, so that a
 // flood from elsewhere does not fill what relays and authorities need.
 func (v *viewer) classifyAddr(a netip.Addr) work.Class {
-	b := v.current()
+	v.current()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.byAddr == nil || v.bundle != b {
-		v.bundle, v.byAddr = b, addressClasses(v.network, b)
-	}
 	return v.byAddr[a.Unmap()]
 }
 

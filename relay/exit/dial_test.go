@@ -162,16 +162,16 @@ func TestForbiddenPortAsksNoNameServer(t *testing.T) {
 }
 
 func TestFamiliesAreAskedSideBySide(t *testing.T) {
-	both := make(chan struct{}, 2)
 	here := greeter(t, "127.0.0.1:0")
+	asked := map[uint16]chan struct{}{dns.TypeA: make(chan struct{}), dns.TypeAAAA: make(chan struct{})}
 	ns := newNameServer(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		both <- struct{}{}
-		for len(both) < 2 { // neither is answered before both were asked
-			time.Sleep(time.Millisecond)
+		close(asked[q.Question[0].Qtype])
+		for _, c := range asked { // neither is answered before both were asked
+			<-c
 		}
 		w.WriteMsg(fromZone(q, "www.example. 60 IN A 127.0.0.1"))
 	})
-	e := testExit(t, Config{Policy: policy(t, "accept *:*"), Private: true, Resolvers: []netip.AddrPort{ns.addr}})
+	e := testExit(t, Config{Policy: policy(t, "accept *:*"), Private: true, Resolvers: []netip.AddrPort{ns.addr}, QueryTimeout: 5 * time.Second})
 	conn, _, reason := e.Dial(t.Context(), "www.example", here.Port(), 0)
 	wantGreeting(t, conn, reason, here)
 }
@@ -234,18 +234,17 @@ func TestControlMayRefuse(t *testing.T) {
 }
 
 func TestDialsAreBounded(t *testing.T) {
-	ns := newNameServer(t, func(dns.ResponseWriter, *dns.Msg) {})
-	e := New(Config{Policy: policy(t, "accept *:*"), Resolvers: []netip.AddrPort{ns.addr}, QueryTimeout: 5 * time.Second})
+	asked := make(chan struct{}, 4)
+	ns := newNameServer(t, func(dns.ResponseWriter, *dns.Msg) { asked <- struct{}{} })
+	e := New(Config{Policy: policy(t, "accept *4:*"), Resolvers: []netip.AddrPort{ns.addr}, QueryTimeout: 5 * time.Second})
 	e.dials = make(chan struct{}, 2)
 	done := make(chan cell.EndReason)
-	for range 2 {
+	for i := range 2 {
 		go func() { // ends when e closes
-			_, _, reason := e.Dial(context.Background(), "www.example", 80, 0)
+			_, _, reason := e.Dial(context.Background(), fmt.Sprintf("www%d.example", i), 80, 0)
 			done <- reason
 		}()
-	}
-	for len(e.dials) < 2 {
-		time.Sleep(time.Millisecond)
+		<-asked // it has its place
 	}
 	if _, _, reason := e.Dial(t.Context(), "www.example", 80, 0); reason != cell.EndResource {
 		t.Errorf("third dial: %v", reason)
