@@ -58,6 +58,7 @@ type Authority struct {
 	release func() // of what New made
 
 	probes  chan struct{}  // places for tests under way
+	asked   chan struct{}  // places for tests that relays ask for
 	due     chan struct{}  // holds a token when a test may be due sooner than planned
 	steps   chan struct{}  // holds a token when a period has steps to take
 	errands sync.WaitGroup // messages and fetches that Run has started
@@ -90,7 +91,8 @@ func newAuthority(c Config, dial dialer, test tester) (*Authority, error) {
 	a := &Authority{
 		cfg: c, log: c.Log, network: c.Network, self: c.Keys.ID(), own: c.Network.Authority(c.Keys.ID()),
 		peers: newPeers(c.Network, c.Keys.ID(), dial), test: test, release: func() {},
-		probes: make(chan struct{}, maxProbes), due: make(chan struct{}, 1), steps: make(chan struct{}, 1),
+		probes: make(chan struct{}, maxProbes), asked: make(chan struct{}, maxAsked),
+		due: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -154,6 +156,10 @@ func (s source) Descriptor(id keys.RelayID) []byte { return s.a.reg.descriptor(i
 
 // Cache returns where the consensus is kept that this authority serves.
 func (a *Authority) Cache() *mirror.Cache { return a.cache }
+
+// SetRate changes the rate of answers to strangers and relays, bytes/s; 0: no
+// limit.
+func (a *Authority) SetRate(bytesPerSecond int64) { a.docs.SetRate(bytesPerSecond) }
 
 // signer returns what this authority signs votes with now.
 func (a *Authority) signer() (signer, error) {

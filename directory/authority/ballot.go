@@ -1,11 +1,14 @@
 package authority
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/keys"
 )
 
 // ballot returns this authority's own vote for a period. Once made it stays
@@ -50,7 +53,36 @@ func (a *Authority) newBallot(p *period, now time.Time) ([]byte, error) {
 		Previous:   previous,
 		Entries:    a.reg.entries(now, p.round.ValidAfter),
 	}
-	return v.Sign(key)
+	return signFitting(v, key)
+}
+
+// signFitting signs a vote. Where it is larger than a vote may be, which takes
+// relays that fill all fields to their bounds, it lists fewer: a vote without
+// some relays serves the network better than none.
+func signFitting(v *directory.Vote, key *keys.SigningKey) ([]byte, error) {
+	for {
+		doc, err := v.Sign(key)
+		if !errors.Is(err, directory.ErrTooLarge) || len(v.Entries) == 0 {
+			return doc, err
+		}
+		v.Entries = fewer(v.Entries)
+	}
+}
+
+// fewer leaves out the relays that are not Running, or, where all are, an
+// eighth of them, those of least weight.
+func fewer(entries []directory.VoteEntry) []directory.VoteEntry {
+	running := slices.Clone(entries)
+	running = slices.DeleteFunc(running, func(e directory.VoteEntry) bool { return !e.Flags.Has(directory.Running) })
+	if len(running) < len(entries) {
+		return running
+	}
+	slices.SortFunc(running, func(a, b directory.VoteEntry) int {
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), directory.CompareID(a.ID, b.ID))
+	})
+	kept := running[:len(running)-(len(running)+7)/8]
+	slices.SortFunc(kept, func(a, b directory.VoteEntry) int { return directory.CompareID(a.ID, b.ID) })
+	return kept
 }
 
 // conclude computes the consensus of the counted votes and signs its

@@ -161,8 +161,8 @@ func (h *handler) postTest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	select {
-	case h.a.probes <- struct{}{}:
-		defer func() { <-h.a.probes }()
+	case h.a.asked <- struct{}{}:
+		defer func() { <-h.a.asked }()
 	default:
 		refuse(w, errManyTests)
 		return

@@ -12,7 +12,10 @@ import (
 	"tunic/directory/keys"
 )
 
-const maxProbes = 32 // our choice: tests at once; 50,000 relays in 20 minutes take 42 a second, each well below one
+const ( // our choice
+	maxProbes = 32 // tests at once; 50,000 relays in 20 minutes take 42 a second, each well below one
+	maxAsked  = 8  // tests at once that relays ask for: they delay none of the others
+)
 
 // tester makes a fresh link to a relay and closes it: link.Pool.Test.
 type tester func(ctx context.Context, t link.Target) (time.Duration, error)

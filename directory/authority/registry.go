@@ -33,6 +33,7 @@ var (
 type registry struct {
 	network *directory.Network
 	cadence cadence
+	limit   int // relays known at once
 
 	mu      sync.Mutex // guards what follows
 	relays  map[keys.RelayID]*relay
@@ -61,7 +62,7 @@ type relay struct {
 
 func newRegistry(n *directory.Network, now time.Time, rng *rand.Rand) *registry {
 	return &registry{
-		network: n, cadence: cadenceOf(n),
+		network: n, cadence: cadenceOf(n), limit: directory.MaxRelays,
 		relays: make(map[keys.RelayID]*relay), dirty: make(map[keys.RelayID]change),
 		rng: rng, tokens: newBurst, filled: now, started: now, since: now,
 	}
@@ -83,10 +84,10 @@ func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (ve
 	r := g.relays[d.ID]
 	if r == nil {
 		switch {
-		case len(g.relays) >= directory.MaxRelays:
-			return verdict{}, errFull
 		case !g.takeToken(now):
 			return verdict{}, errTooFast
+		case len(g.relays) >= g.limit && !g.makeRoom():
+			return verdict{}, errFull
 		}
 		r = &relay{id: d.ID, place: -1, history: history{FirstSeen: now, Faded: fadeNumber(now)}}
 		g.relays[d.ID] = r
@@ -141,6 +142,27 @@ func (g *registry) takeToken(now time.Time) bool {
 		return false
 	}
 	g.tokens--
+	return true
+}
+
+// makeRoom forgets the relay known longest of those that were never reached, so
+// that inventing relays keeps no real one out. It reports whether there is one.
+func (g *registry) makeRoom() bool {
+	var worst *relay
+	for _, r := range g.relays {
+		if !r.history.LastReached.IsZero() || r.testing || r.history.tests == 0 {
+			continue
+		}
+		if worst == nil || r.history.FirstSeen.Before(worst.history.FirstSeen) {
+			worst = r
+		}
+	}
+	if worst == nil {
+		return false
+	}
+	g.queue.remove(worst)
+	delete(g.relays, worst.id)
+	g.dirty[worst.id] = changedGone
 	return true
 }
 

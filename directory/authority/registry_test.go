@@ -209,6 +209,32 @@ func TestUnknownRelaysComeAtABoundedRate(t *testing.T) {
 	}
 }
 
+func TestInventedRelaysKeepNoRealOneOut(t *testing.T) {
+	n := directorytest.New(1)
+	g := testRegistry(n, epoch)
+	g.limit = 2
+	real, invented, late := n.NewRelay(1, epoch), n.NewRelay(2, epoch), n.NewRelay(3, epoch)
+	for _, r := range []*directorytest.Relay{real, invented} {
+		if _, err := upload(t, g, r, epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := upload(t, g, late, epoch); !errors.Is(err, errFull) {
+		t.Errorf("before the tests: %v", err)
+	}
+	takeAll(g, epoch, func(id keys.RelayID) bool { return id == real.Descriptor.ID })
+	if _, err := upload(t, g, late, epoch); err != nil {
+		t.Errorf("with one that is not reached: %v", err)
+	}
+	if g.relays[invented.Descriptor.ID] != nil || g.relays[real.Descriptor.ID] == nil || len(g.queue) != 2 {
+		t.Error("the wrong one was forgotten")
+	}
+	takeAll(g, epoch, always)
+	if _, err := upload(t, g, invented, epoch); !errors.Is(err, errFull) {
+		t.Errorf("with real ones alone: %v", err)
+	}
+}
+
 func TestRelayLongGoneIsForgotten(t *testing.T) {
 	n := directorytest.New(1)
 	g, r := testRegistry(n, epoch), n.NewRelay(1, epoch)

@@ -26,6 +26,7 @@ const ( // our choice
 	warmLead    = 30 * time.Second // circuits to the others are made this long before votes leave
 	saveEvery   = time.Minute      // how often relays' histories are written: what a crash may lose
 	forgetEvery = time.Hour        // how often relays long gone are looked for
+	clockLook   = time.Minute      // how soon a clock that was set is noticed
 )
 
 var (
@@ -109,15 +110,20 @@ func (a *Authority) over(p *period) time.Time {
 	return a.network.Round(p.round.Number + 1).VotesLeave
 }
 
-// sleepUntil waits until t, or until ctx ends, which is its error.
+// sleepUntil waits until t, or until ctx ends, which is its error. It looks at
+// the clock again from time to time: somebody may set it.
 func sleepUntil(ctx context.Context, t time.Time) error {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		left := time.Until(t)
+		timer := time.NewTimer(min(left, clockLook))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		if ctx.Err() != nil || !time.Now().Before(t) {
+			return ctx.Err()
+		}
 	}
 }
 

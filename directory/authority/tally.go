@@ -48,7 +48,7 @@ func Tally(n *directory.Network, r directory.Round, votes []*directory.Vote) (*R
 		FreshUntil: r.FreshUntil,
 		ValidUntil: r.ValidUntil,
 		Params:     tallyParams(n, votes),
-		Relays:     tallyRelays(n, votes),
+		Relays:     heaviest(tallyRelays(n, votes), directory.MaxRelays),
 	}
 	for _, v := range votes {
 		c.Votes = append(c.Votes, directory.VoteRef{Author: v.Author, Digest: v.Digest()})

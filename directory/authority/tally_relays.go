@@ -2,6 +2,7 @@ package authority
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -39,6 +40,20 @@ func tallyRelays(n *directory.Network, votes []*directory.Vote) []directory.Rela
 			relays = append(relays, r)
 		}
 	}
+}
+
+// heaviest returns at most limit relays, those of greatest weight and, of equal
+// ones, of smallest identity, in the order of identities.
+func heaviest(relays []directory.Relay, limit int) []directory.Relay {
+	if len(relays) <= limit {
+		return relays
+	}
+	slices.SortFunc(relays, func(a, b directory.Relay) int {
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), directory.CompareID(a.ID, b.ID))
+	})
+	relays = relays[:limit]
+	slices.SortFunc(relays, func(a, b directory.Relay) int { return directory.CompareID(a.ID, b.ID) })
+	return relays
 }
 
 // leastID returns the smallest identity at the heads of the lists.

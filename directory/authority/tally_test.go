@@ -330,3 +330,36 @@ func TestSameVotesGiveTheSameConsensus(t *testing.T) {
 		}
 	})
 }
+
+func TestMoreRelaysThanFitLoseTheLightest(t *testing.T) {
+	n := directorytest.New(1)
+	relays := n.Relays(6)
+	for i, w := range []uint64{5, 1, 4, 4, 4, 9} {
+		relays[i].Weight = w
+	}
+	got := heaviest(slices.Clone(relays), 4)
+	for i, want := range []int{0, 2, 3, 5} {
+		if got[i].ID != relays[want].ID {
+			t.Errorf("place %d has another relay than %d", i, want)
+		}
+	}
+}
+
+func TestVoteThatIsTooLargeListsFewerRelays(t *testing.T) {
+	n := directorytest.New(1)
+	v := n.Vote(0, 0, n.Relays(17))
+	v.Entries[3].Flags = 0
+	v.Entries[5].Weight = 1
+	running := fewer(v.Entries)
+	if len(running) != 16 || slices.ContainsFunc(running, func(e directory.VoteEntry) bool { return e.Flags == 0 }) {
+		t.Fatalf("%d relays left of 17, one of which does not run", len(running))
+	}
+	kept := fewer(running)
+	if len(kept) != 14 || slices.ContainsFunc(kept, func(e directory.VoteEntry) bool { return e.Weight == 1 }) ||
+		!slices.IsSortedFunc(kept, func(a, b directory.VoteEntry) int { return directory.CompareID(a.ID, b.ID) }) {
+		t.Errorf("%d relays left of 16", len(kept))
+	}
+	for len(kept) > 0 { // it ends
+		kept = fewer(kept)
+	}
+}
