@@ -124,7 +124,7 @@ func ParseConsensus(b []byte) (*Consensus, error) {
 
 // minEntry is less than the shortest entry of a relay, bytes: it bounds what a
 // count of relays can make a parser allocate.
-const minEntry = 200
+const minEntry = 190
 
 func (c *Consensus) readHead(r *reader) (relays int) {
 	if r.take("tunic-consensus") != "1" {
