@@ -41,7 +41,7 @@ func (e *Exit) dial(ctx context.Context, host string, port uint16, flags cell.Be
 	if reason != 0 {
 		return nil, cell.ConnectedReply{}, reason
 	}
-	r := race{exit: e, port: port, prefer6: flags&cell.BeginPreferIPv6 != 0}
+	r := race{allows: e.Allows, connect: e.connect, port: port, prefer6: flags&cell.BeginPreferIPv6 != 0}
 	return r.run(ctx, lookups)
 }
 

@@ -176,21 +176,6 @@ func TestFamiliesAreAskedSideBySide(t *testing.T) {
 	wantGreeting(t, conn, reason, here)
 }
 
-// The addresses of the preferred family come first, and one that does not
-// answer delays the other by a quarter of a second, not by its own timeout.
-func TestHappyEyeballs(t *testing.T) {
-	here := greeter(t, "127.0.0.1:0")
-	hole := func(network, address string, c syscall.RawConn) error { return nil }
-	ns := newNameServer(t, zone("www.example. 60 IN A 127.0.0.1", "www.example. 60 IN A 127.0.0.9", "www.example. 60 IN AAAA 2001:db8::1"))
-	e := testExit(t, Config{Policy: policy(t, "accept *:*"), Private: true, Resolvers: []netip.AddrPort{ns.addr}, Control: hole})
-	start := time.Now()
-	conn, _, reason := e.Dial(t.Context(), "www.example", here.Port(), cell.BeginPreferIPv6)
-	wantGreeting(t, conn, reason, here)
-	if d := time.Since(start); d > 3*time.Second {
-		t.Errorf("took %v", d)
-	}
-}
-
 // A slow answer for the preferred family is not waited for.
 func TestSlowFamilyIsNotWaitedFor(t *testing.T) {
 	here := greeter(t, "127.0.0.1:0")

@@ -21,7 +21,8 @@ const maxAttempts = 6 // our choice: addresses tried for one stream
 // little after the one before, in turns of the families, and takes the first
 // that connects (happy eyeballs, RFC 8305). Owned by the goroutine in run.
 type race struct {
-	exit    *Exit
+	allows  func(netip.AddrPort) bool
+	connect func(context.Context, netip.AddrPort) (net.Conn, error)
 	port    uint16
 	prefer6 bool
 
@@ -100,7 +101,7 @@ func (r *race) take(a result) {
 		r.fail(resolveReason(a.err))
 	}
 	for _, addr := range a.addrs {
-		if !r.exit.Allows(netip.AddrPortFrom(addr, r.port)) {
+		if !r.allows(netip.AddrPortFrom(addr, r.port)) {
 			r.fail(cell.EndPolicy)
 			continue
 		}
@@ -147,7 +148,7 @@ func (r *race) begin(ctx context.Context) {
 	r.begun++
 	r.running++
 	r.all.Go(func() { // ends with the dial, which ctx ends
-		conn, err := r.exit.connect(ctx, netip.AddrPortFrom(c.addr, r.port))
+		conn, err := r.connect(ctx, netip.AddrPortFrom(c.addr, r.port))
 		select {
 		case r.results <- attempt{c, conn, err}:
 		case <-ctx.Done():
