@@ -1,7 +1,9 @@
 package link
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -40,7 +42,11 @@ func (l *Link) Close() {
 	l.state, l.err = flushing, ErrClosed
 	l.closing = time.AfterFunc(flushTime+lingerTime, func() { l.fail(ErrClosed) })
 	close(l.done)
+	all := slices.Collect(maps.Values(l.circuits))
 	l.mu.Unlock()
+	for _, c := range all {
+		c.close()
+	}
 	l.in.poke()
 	l.wakeWriter()
 }

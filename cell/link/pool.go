@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"hash/maphash"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -201,10 +202,7 @@ func (p *Pool) unindexLocked(l *Link) {
 // Links returns all links.
 func (p *Pool) Links() []LinkInfo {
 	p.mu.Lock()
-	all := make([]*Link, 0, len(p.links))
-	for l := range p.links {
-		all = append(all, l)
-	}
+	all := slices.Collect(maps.Keys(p.links))
 	p.mu.Unlock()
 	infos := make([]LinkInfo, len(all))
 	for i, l := range all {
@@ -228,10 +226,7 @@ type LinkInfo struct {
 
 func (l *Link) info() LinkInfo {
 	l.mu.Lock()
-	circuits := make([]*Circuit, 0, len(l.circuits))
-	for _, c := range l.circuits {
-		circuits = append(circuits, c)
-	}
+	circuits := slices.Collect(maps.Values(l.circuits))
 	l.mu.Unlock()
 	i := LinkInfo{ID: l.peer, Class: l.class, Proven: l.proven, Dialled: l.dialled, Age: time.Since(l.born),
 		Circuits: len(circuits), Read: l.read.Load(), Written: l.written.Load()}
@@ -248,10 +243,7 @@ func (p *Pool) Close() error {
 	p.mu.Lock()
 	first := !p.closed
 	p.closed = true
-	links := make([]*Link, 0, len(p.links))
-	for l := range p.links {
-		links = append(links, l)
-	}
+	links := slices.Collect(maps.Keys(p.links))
 	listeners := p.listeners
 	p.listeners = nil
 	p.mu.Unlock()

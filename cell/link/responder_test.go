@@ -44,6 +44,13 @@ func newRig(t testing.TB, edit func(*link.Config)) *rig {
 	return r
 }
 
+// accepting has a relay accept every circuit, and drop its cells.
+func accepting(c *link.Config) {
+	c.Handler = &linktest.Handler{New: func(l *link.Link, id cell.CircuitID, _ cell.Command, _ []byte, _ *link.Batch) {
+		l.Accept(id, &linktest.Receiver{})
+	}}
+}
+
 // connect connects from a host.
 func (r *rig) connect(t testing.TB, from string) net.Conn {
 	t.Helper()

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -69,28 +70,37 @@ func (l *Link) addLocked(id cell.CircuitID, r Receiver) (*Circuit, error) {
 
 // remove takes c out of the table, and reports whether it was there.
 func (l *Link) remove(c *Circuit) bool {
+	found, empty := l.take(c)
+	if empty {
+		l.wakeWriter() // it may close the link sooner than it thought
+	}
+	return found
+}
+
+// take does what remove does, and reports whether c was the last one.
+func (l *Link) take(c *Circuit) (found, empty bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.circuits[c.id] != c {
-		return false
+		return false, false
 	}
 	delete(l.circuits, c.id)
 	c.left.Store(true)
-	if len(l.circuits) == 0 {
-		l.idleFrom = time.Now()
-		l.circuits = nil // a map keeps the size it once had
+	if len(l.circuits) > 0 {
+		return true, false
 	}
-	return true
+	l.idleFrom = time.Now()
+	l.circuits = nil // a map keeps the size it once had
+	return true, true
 }
 
 // removeAll empties the table and returns what was in it.
 func (l *Link) removeAll() []*Circuit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]*Circuit, 0, len(l.circuits))
-	for _, c := range l.circuits {
+	all := slices.Collect(maps.Values(l.circuits))
+	for _, c := range all {
 		c.left.Store(true)
-		all = append(all, c)
 	}
 	l.circuits = nil
 	return all

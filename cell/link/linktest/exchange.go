@@ -1,6 +1,8 @@
 package linktest
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -33,8 +35,14 @@ func (h *Hostile) Record(all ...Cell) []byte { return h.send.seal(plain(all)) }
 // RecordOf seals a record with any plaintext, of any length.
 func (h *Hostile) RecordOf(plain []byte) []byte { return h.send.seal(plain) }
 
-// MaskedLength masks a length of the next record: for records whose length lies.
-func (h *Hostile) MaskedLength(n int) []byte { return h.send.maskedLength(n) }
+// Lie returns a sealed record with another length in front, as masked as the right
+// one was.
+func Lie(rec []byte, length int) []byte {
+	lie := bytes.Clone(rec)
+	mask := binary.BigEndian.Uint16(rec) ^ uint16(len(rec)-2)
+	binary.BigEndian.PutUint16(lie, mask^uint16(length))
+	return lie
+}
 
 // SendRaw writes bytes as they are.
 func (h *Hostile) SendRaw(b []byte) {
@@ -47,6 +55,7 @@ func (h *Hostile) SendRaw(b []byte) {
 
 // SendSlowly writes bytes one by one, each pause after the other.
 func (h *Hostile) SendSlowly(b []byte, pause time.Duration) error {
+	h.Conn.SetWriteDeadline(time.Time{})
 	return WriteSlowly(h.Conn, b, pause)
 }
 
