@@ -25,7 +25,8 @@ const ( // our choice
 	generalPort   = 443                     // that a circuit for anything serves
 	maxPorts      = 16                      // ports prepared for
 	linger        = time.Minute             // a circuit without streams that takes none: so that what was queued gets out
-	minPatience   = 1500 * time.Millisecond // before a circuit under way is no reason not to build another
+	firstPatience = 1500 * time.Millisecond // before a circuit under way is no reason not to build another, at first,
+	minPatience   = 500 * time.Millisecond  // and when it is known how long building takes
 	maxPatience   = 5 * time.Second
 	freeFailures  = 64              // failures in a row before building pauses in any case,
 	graceOut      = 2 * time.Second // and how long nothing must have worked before it does
@@ -251,5 +252,10 @@ func (p *pool) failed(now time.Time) {
 }
 
 // patience is how long a circuit may be under way before another is begun for
-// those who wait.
-func (p *pool) patience() time.Duration { return min(max(2*p.usual, minPatience), maxPatience) }
+// those who wait: some times what is usual.
+func (p *pool) patience() time.Duration {
+	if p.usual == 0 {
+		return firstPatience
+	}
+	return min(max(4*p.usual, minPatience), maxPatience)
+}
