@@ -3,8 +3,11 @@ package authority
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -408,6 +411,51 @@ func TestLogOfCheckpointsCanBeRecomputed(t *testing.T) {
 		_, err := tn.client(0, -1).Get(context.Background(), pathCheckpoint+"99", directory.MaxSignedCheckpoint)
 		if !errors.Is(err, mirror.ErrNotFound) {
 			tn.t.Errorf("a record of the future: %v", err)
+		}
+	})
+}
+
+// TestVotesAreOnTimeWithTwoThousandStrangersFetching lets each of them fetch
+// the consensus again and again, on a link of its own; half of them take no
+// byte of the answer.
+func TestVotesAreOnTimeWithTwoThousandStrangersFetching(t *testing.T) {
+	inBubble(t, 3, func(tn *testNet) {
+		for i := range tn.nodes {
+			tn.start(i)
+		}
+		tn.relays(3)
+		tn.same(0, 0, 1, 2)
+		ctx, cancel := context.WithCancel(context.Background())
+		var strangers sync.WaitGroup
+		for i := range 2000 {
+			strangers.Go(func() {
+				dial := tn.dialAs(i%3, mirror.Peer{Link: uint64(10_000 + i)})
+				for sleepUntil(ctx, time.Now().Add(time.Duration(i%100)*time.Millisecond)) == nil {
+					conn, err := dial(ctx)
+					if err != nil {
+						continue // no stream is free
+					}
+					stop := context.AfterFunc(ctx, func() { conn.Close() })
+					fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: directory\r\n\r\n", mirror.PathConsensus)
+					if i%2 == 0 {
+						<-ctx.Done()
+					}
+					_, _ = io.Copy(io.Discard, conn)
+					stop()
+					conn.Close()
+				}
+			})
+		}
+		defer strangers.Wait()
+		defer cancel()
+		for round := int64(1); round < 4; round++ {
+			time.Sleep(time.Until(tn.Round(round).ValidAfter.Add(time.Millisecond)))
+			for i, node := range tn.nodes {
+				b := node.cache.Current()
+				if !b.Consensus.ValidAfter.Equal(tn.Round(round).ValidAfter) || len(b.Consensus.Votes) != 3 || len(b.Signed.Signers(tn.Network.Network)) != 3 {
+					tn.t.Errorf("round %d: authority %d serves the consensus of %v", round, i, b.Consensus.ValidAfter)
+				}
+			}
 		}
 	})
 }
