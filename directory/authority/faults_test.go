@@ -1,12 +1,14 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -456,6 +458,74 @@ func TestVotesAreOnTimeWithTwoThousandStrangersFetching(t *testing.T) {
 					tn.t.Errorf("round %d: authority %d serves the consensus of %v", round, i, b.Consensus.ValidAfter)
 				}
 			}
+		}
+	})
+}
+
+func TestWhoIsCutOffDuringTheVoteTakesOverTheOthersConsensus(t *testing.T) {
+	for name, until := range map[string]func(r directory.Round) time.Time{
+		"until signatures are gathered": func(r directory.Round) time.Time { return r.Sign.Add(20 * time.Millisecond) },
+		"until it is valid":             func(r directory.Round) time.Time { return r.ValidAfter.Add(20 * time.Millisecond) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(tn *testNet) {
+				r := tn.Round(1)
+				tn.cut = func(from, to int) error {
+					now := time.Now()
+					if (from == 2 || to == 2) && from >= 0 && !now.Before(r.VotesLeave) && now.Before(until(r)) {
+						return errCut
+					}
+					return nil
+				}
+				for i := range tn.nodes {
+					tn.start(i)
+				}
+				tn.relays(3)
+				tn.same(0, 0, 1, 2)
+				first := tn.same(1, 0, 1)
+				time.Sleep(250 * time.Millisecond)
+				if b := tn.served(2, 1); !bytes.Equal(b.Document(), first.Document()) || len(b.Consensus.Votes) != 2 {
+					tn.t.Errorf("another consensus, of %d votes", len(b.Consensus.Votes))
+				}
+				if b := tn.same(2, 0, 1, 2); len(b.Signed.Signers(tn.Network.Network)) != 3 || b.Signed.Checkpoint.Size != 2 {
+					tn.t.Errorf("next round: %d signatures, size %d", len(b.Signed.Signers(tn.Network.Network)), b.Signed.Checkpoint.Size)
+				}
+			})
+		})
+	}
+}
+
+func TestSecondCheckpointForAPeriodIsNeverSigned(t *testing.T) {
+	inBubble(t, 3, func(tn *testNet) {
+		r := tn.Round(1)
+		key, cert := tn.sets[2].Note()
+		before := &directory.SignedCheckpoint{Checkpoint: directory.Checkpoint{Origin: tn.Name, Size: 3, ValidAfter: r.ValidAfter}}
+		if err := before.Sign(cert, key); err != nil {
+			tn.t.Fatal(err)
+		}
+		doc, err := before.Encode()
+		if err != nil {
+			tn.t.Fatal(err)
+		}
+		for i := range tn.nodes {
+			tn.start(i)
+		}
+		tn.same(0, 0, 1, 2)
+		if _, err := tn.nodes[2].store.once(bucketSigned, r.ValidAfter, doc); err != nil { // in an earlier life
+			tn.t.Fatal(err)
+		}
+		if b := tn.same(1, 0, 1, 2); len(b.Signed.Signers(tn.Network.Network)) != 2 {
+			tn.t.Errorf("%d signatures", len(b.Signed.Signers(tn.Network.Network)))
+		}
+		tn.nodes[0].mu.Lock()
+		for _, st := range tn.nodes[0].periodOf(r.ValidAfter).sign.notes {
+			if mine := st.signed.Checkpoint == before.Checkpoint; mine != slices.Contains(st.signers, tn.sets[2].ID()) {
+				tn.t.Errorf("checkpoint of size %d: signed %v", st.signed.Checkpoint.Size, !mine)
+			}
+		}
+		tn.nodes[0].mu.Unlock()
+		if b := tn.same(2, 0, 1, 2); len(b.Signed.Signers(tn.Network.Network)) != 3 {
+			tn.t.Errorf("next round: %d signatures", len(b.Signed.Signers(tn.Network.Network)))
 		}
 	})
 }
