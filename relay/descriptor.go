@@ -43,7 +43,7 @@ func (r *Relay) describe(addrs []netip.AddrPort, now time.Time) (*directory.Desc
 		Rate:         rate,
 		Burst:        burst,
 		Observed:     min(observed(r.read, r.write, now), directory.MaxRate),
-		Families:     r.cfg.Families,
+		Families:     r.families(now),
 		Policy:       *r.policy.Load(),
 	}, nil
 }

@@ -110,7 +110,8 @@ type Relay struct {
 	read    *meter
 	write   *meter
 	started time.Time
-	tested  tested // owned by keepPublished
+	tested  tested           // owned by keepPublished
+	member  keys.Certificate // of the family whose key is here; owned by keepPublished
 
 	view    viewer
 	creates creates
@@ -172,7 +173,7 @@ func New(cfg Config) (*Relay, error) {
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.creates.links = make(map[*link.Link]*linkCreates)
-	r.hops.all = make(map[*circuit.Hop]*allowance)
+	r.hops.all, r.hops.some = make(map[*circuit.Hop]*allowance), make(chan struct{}, 1)
 	r.streams.all = make(map[*circuit.Stream]string)
 	r.publish.kick = make(chan struct{}, 1)
 	r.view.network, r.view.byAddr = cfg.Network, addressClasses(cfg.Network, nil)
