@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 type hops struct {
 	mu     sync.Mutex // guards what follows
 	all    map[*circuit.Hop]*allowance
-	serial uint64 // of the next hop
+	serial uint64        // of the next hop
+	some   chan struct{} // holds one while there may be circuits
 }
 
 // An allowance is what one circuit may still ask for: streams and lookups, as a
@@ -28,6 +30,10 @@ func (s *hops) add(h *circuit.Hop) {
 	s.serial++
 	s.all[h] = &allowance{serial: s.serial, tokens: streamBurst, last: time.Now()}
 	s.mu.Unlock()
+	select {
+	case s.some <- struct{}{}:
+	default:
+	}
 	select {
 	case <-h.Done(): // HopClosed may have come before
 		s.remove(h)
@@ -51,6 +57,18 @@ func (s *hops) serialOf(h *circuit.Hop) uint64 {
 		return hop | a.serial
 	}
 	return hop
+}
+
+// waitForOne waits until there is a circuit, and reports whether ctx lasted.
+func (s *hops) waitForOne(ctx context.Context) bool {
+	for s.len() == 0 {
+		select {
+		case <-s.some:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func (s *hops) len() int {

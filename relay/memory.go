@@ -28,11 +28,14 @@ type holding struct {
 
 // guardMemory ends circuits when all together hold too much, until ctx ends. The
 // queues of circuits are looked at only when the whole heap is large enough for
-// that to be possible.
+// that to be possible; without circuits it sleeps.
 func (r *Relay) guardMemory(ctx context.Context) {
 	limit := r.cfg.MaxMemory
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for sleep(ctx, memoryEvery) {
+		if !r.hops.waitForOne(ctx) {
+			return
+		}
 		metrics.Read(heap)
 		if heap[0].Value.Uint64() < uint64(limit)*3/4 {
 			continue
