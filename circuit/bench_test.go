@@ -44,6 +44,52 @@ func BenchmarkThreeHops(b *testing.B) {
 		}
 	})
 	b.Run("sockets", benchSockets)
+	b.Run("eight streams", func(b *testing.B) { benchStreams(b, 8, 1) })
+	b.Run("eight circuits", func(b *testing.B) { benchStreams(b, 1, 8) })
+}
+
+// benchStreams is the way down for several streams on each of several circuits, in
+// turns as fast as they come.
+func benchStreams(b *testing.B, streams, circuits int) {
+	nw := newNetwork(b, 3)
+	exit := nw.relays[2]
+	exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
+		exit.work.Go(func() {
+			defer s.Close()
+			if s.Connect(cell.ConnectedReply{}) == nil {
+				s.ReadFrom(endless{})
+			}
+		})
+	}
+	cl := newClient(nw)
+	chunks := make(chan struct{}) // of 64 KiB, that any stream has read
+	for range circuits {
+		c := cl.build(3)
+		for range streams {
+			s, err := c.Dial(context.Background(), "any", 1, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			go func() {
+				buf := make([]byte, 64<<10)
+				for {
+					if _, err := io.ReadFull(s, buf); err != nil {
+						return
+					}
+					select {
+					case chunks <- struct{}{}:
+					case <-s.Done():
+						return
+					}
+				}
+			}()
+		}
+	}
+	b.SetBytes(64 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		<-chunks
+	}
 }
 
 // benchSockets is the way down with a socket at both ends, as at an exit and a

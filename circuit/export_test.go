@@ -14,6 +14,7 @@ func (s *Stream) ID() cell.StreamID { return s.id }
 // Numbers that tests outside of the package check.
 const (
 	XOffLimit  = xoffLimit
+	XOffGrace  = xoffGrace
 	MaxEarly   = maxEarly
 	HopTimeout = hopTimeout
 	SleepAfter = sleepAfter

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tunic/cell"
@@ -67,39 +68,67 @@ func skipped(n int64) *noise {
 	return g
 }
 
-// TestXOffAndXOn looks at the messages: XOFF when the limit is passed, once, XON
-// when all is read.
+// TestXOffAndXOn looks at the messages: XOFF when the limit is passed for a while,
+// once, and XON when half of it is read.
 func TestXOffAndXOn(t *testing.T) {
-	nw := newNetwork(t, 3)
-	exit := nw.relays[2]
-	read := make(chan struct{})
-	exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-		exit.work.Go(func() {
-			defer s.Close()
-			s.Connect(cell.ConnectedReply{})
-			for range 2 {
-				<-read
-				io.CopyN(io.Discard, s, circuit.XOffLimit+1)
-			}
-			<-read
-		})
-	}
-	r := newClient(nw).buildRaw(t, 3)
-	r.begin(exitHop, 1, "any", 1)
-	for range 2 {
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		exit := nw.relays[2]
+		read := make(chan int64)
+		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
+			exit.work.Go(func() {
+				defer s.Close()
+				s.Connect(cell.ConnectedReply{})
+				for n := range read {
+					io.CopyN(io.Discard, s, n)
+				}
+			})
+		}
+		r := newClient(nw).buildRaw(t, 3)
+		r.begin(exitHop, 1, "any", 1)
 		r.upload(circuit.XOffLimit)
+		time.Sleep(time.Second)
+		r.expectOnlySendmes() // the limit is not passed
+		for range 2 {
+			r.upload(1)
+			time.Sleep(circuit.XOffGrace - 1)
+			r.upload(1)
+			r.expectOnlySendmes() // it is, but not for long
+			time.Sleep(time.Nanosecond)
+			r.upload(1)
+			if m := r.expectAfterSendmes(); m.Command != cell.XOff || m.Stream != 1 || len(m.Data) != 0 {
+				t.Errorf("got %v for stream %d with %d bytes, want XOFF", m.Command, m.Stream, len(m.Data))
+			}
+			r.upload(1000)
+			time.Sleep(time.Second)
+			r.upload(1000) // what is under way
+			r.expectOnlySendmes()
+			read <- circuit.XOffLimit/2 + 2002
+			synctest.Wait()
+			r.expectOnlySendmes() // one byte more than half is left
+			read <- 1
+			if m := r.expectAfterSendmes(); m.Command != cell.XOn || m.Stream != 1 || string(m.Data) != "\x00\x00\x00\x00" {
+				t.Errorf("got %v for stream %d with % x, want XON", m.Command, m.Stream, m.Data)
+			}
+			r.upload(circuit.XOffLimit / 2)
+		}
+		close(read)
+		r.lc.Destroy(cell.ReasonNone)
+	})
+}
+
+// TestXOffAtOnce does not wait when very much is unread.
+func TestXOffAtOnce(t *testing.T) {
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		r := newClient(nw).buildRaw(t, 3)
+		r.begin(exitHop, 1, "hold", 1)
+		r.upload(4 * circuit.XOffLimit)
 		r.expectOnlySendmes()
 		r.upload(1)
-		if m := r.expectAfterSendmes(); m.Command != cell.XOff || m.Stream != 1 || len(m.Data) != 0 {
-			t.Errorf("got %v for stream %d with %d bytes, want XOFF", m.Command, m.Stream, len(m.Data))
+		if m := r.expectAfterSendmes(); m.Command != cell.XOff {
+			t.Errorf("got %v, want XOFF", m.Command)
 		}
-		read <- struct{}{}
-		if m := r.expectAfterSendmes(); m.Command != cell.XOn || m.Stream != 1 || string(m.Data) != "\x00\x00\x00\x00" {
-			t.Errorf("got %v for stream %d with % x, want XON", m.Command, m.Stream, m.Data)
-		}
-	}
-	r.expectOnlySendmes()
-	read <- struct{}{}
+		r.lc.Destroy(cell.ReasonNone)
+	})
 }
 
 // upload sends n bytes on stream 1.

@@ -262,7 +262,7 @@ var offences = []offence{
 	}},
 	onStream("data beyond XOFF and a window", "hold", func(r *raw) {
 		full := make([]byte, cell.MaxData)
-		for range 500 + 16_384 + 1 {
+		for range 4*500 + 16_384 + 1 {
 			r.send(exitHop, cell.Data, 1, full)
 		}
 	}),

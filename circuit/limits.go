@@ -20,10 +20,15 @@ const ( // fixed by docs/protocol.md, "Circuits" and "Streams"
 	// with EndDone, may still be given up with one late END.
 	maxLate = 256
 	// xoffLimit is how much unread data of a stream makes its receiver send
-	// XOFF; bytes.
+	// XOFF, if it stays above that for xoffGrace; bytes.
 	xoffLimit = 500 * cell.MaxData
+	// xoffAtOnce is how much makes it send XOFF without waiting; what comes
+	// then fits in one window, or the peer does not stop.
+	xoffAtOnce = 4 * xoffLimit
+	// xonLimit is what is left unread when the receiver sends XON; bytes.
+	xonLimit = xoffLimit / 2
 	// xoffCredit is how much must have been sent on a stream for each XOFF that
-	// its receiver may send: half the limit, so that the limit can move.
+	// its receiver may send: what comes at least between XON and XOFF; bytes.
 	xoffCredit = xoffLimit / 2
 )
 
@@ -34,6 +39,10 @@ const ( // our choice
 	// answerTimeout is how long Dial, DialDir and Resolve wait even if their
 	// context has no end: two attempts of an exit, with DNS.
 	answerTimeout = 60 * time.Second
+	// xoffGrace lets the goroutine that reads a stream get its turn on a busy
+	// machine: without it BenchmarkThreeHops stops and starts for every 500
+	// cells. Tor's is the same.
+	xoffGrace = 5 * time.Millisecond
 	// sleepAfter is how long a circuit has no cell before it drops the key
 	// objects of its layers, at least; at most twice as long.
 	sleepAfter = 10 * time.Second

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"tunic/cell"
 	"tunic/cell/link"
@@ -40,7 +41,7 @@ func (s *Stream) deliver(p []byte, b *link.Batch) error {
 		return violation("DATA before CONNECTED")
 	case s.rx.gotEnd != 0:
 		return violation("DATA after END")
-	case s.unread()+len(p) > xoffLimit+s.end.maxDrop*cell.MaxData:
+	case s.unread()+len(p) > xoffAtOnce+s.end.maxDrop*cell.MaxData:
 		return violation("DATA beyond XOFF and a window")
 	}
 	if s.end.unread.Add(int64(len(p))) > maxUnread {
@@ -48,11 +49,29 @@ func (s *Stream) deliver(p []byte, b *link.Batch) error {
 	}
 	s.rx.buf.put(p)
 	s.wake(b)
-	if s.rx.off || s.unread() <= xoffLimit {
+	if !s.overfull() {
 		return nil
 	}
 	s.rx.off = true
 	return s.end.send(cell.XOff, s.id, nil, b)
+}
+
+// overfull reports whether the peer must stop: the application has left more than
+// the limit for a while, so that it is slow and not merely about to run, or has
+// left very much. mu is held.
+func (s *Stream) overfull() bool {
+	if s.unread() <= xoffLimit {
+		s.rx.full = time.Time{}
+		return false
+	}
+	if s.rx.off {
+		return false
+	}
+	now := time.Now()
+	if s.rx.full.IsZero() {
+		s.rx.full = now
+	}
+	return now.Sub(s.rx.full) >= xoffGrace || s.unread() > xoffAtOnce
 }
 
 // unread returns how many bytes have come that the application has not taken. mu
@@ -128,10 +147,10 @@ func (s *Stream) read(p []byte) (n int, err error) {
 }
 
 // consumed takes in that the application has n bytes more, and lets the peer send
-// again once it has all. mu is held.
+// again before it has all, so that the way stays filled. mu is held.
 func (s *Stream) consumed(n int) error {
 	s.end.unread.Add(int64(-n))
-	if !s.rx.off || s.unread() > 0 || s.rx.gotEnd != 0 || s.rx.closed || s.rx.gone != nil {
+	if !s.rx.off || s.unread() > xonLimit || s.rx.gotEnd != 0 || s.rx.closed || s.rx.gone != nil {
 		return nil
 	}
 	s.rx.off = false

@@ -43,9 +43,10 @@ type receiving struct {
 	waits    bool      // somebody does, and is not about to be woken
 	deadline deadline
 	buf      buffer
-	lent     int   // bytes taken out of buf and not yet consumed
-	err      error // what a read returns when buf is empty
-	off      bool  // the peer was told to stop
+	lent     int       // bytes taken out of buf and not yet consumed
+	err      error     // what a read returns when buf is empty
+	off      bool      // the peer was told to stop
+	full     time.Time // since when there is more unread than the limit; zero: there is not
 
 	connected bool // CONNECTED has come, or been sent
 	reply     cell.ConnectedReply
