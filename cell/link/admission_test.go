@@ -265,8 +265,7 @@ func newRigIn(t testing.TB, m *linktest.Memory, host string) *rig {
 func TestBusyWorkersMeanSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		var r *rig
-		r = newRig(t, func(c *link.Config) {
+		r := newRig(t, func(c *link.Config) {
 			c.Limits.Workers = 1
 			own := c.Keys
 			c.Keys = func() []*keys.LinkKey { <-gate; return own() } // the worker does not come to an end

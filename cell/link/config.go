@@ -21,9 +21,12 @@ type Limiter interface {
 // A Handler is told what concerns no circuit yet.
 type Handler interface {
 	// NewCircuit gets every CREATE and CREATE_DIR cell of the peer's for an id
-	// without a circuit: the first, and more fragments of it. It is called on the
-	// link's reader and must not block; body is valid during the call only.
-	// The handler answers by Link.Accept or Link.Refuse, now or later.
+	// without a circuit: the first, and more fragments of it. The handler answers
+	// by Link.Accept or Link.Refuse, now or later. It also gets a DESTROY for an id
+	// without a circuit, which may be one that it has not answered yet: it forgets
+	// that, and never answers. (An Accept that comes after it fails in any case.)
+	// NewCircuit is called on the link's reader and must not block; body is valid
+	// during the call only.
 	NewCircuit(l *Link, id cell.CircuitID, cmd cell.Command, body []byte, b *Batch)
 	// LinkClosed is called once per link, when it has ended, after the receivers
 	// of its circuits; on the link's reader.

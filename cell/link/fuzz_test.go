@@ -74,8 +74,11 @@ func FuzzParseNetInfo(f *testing.F) {
 type accepter struct{ t *testing.T }
 
 func (a accepter) NewCircuit(l *Link, id cell.CircuitID, cmd cell.Command, _ []byte, _ *Batch) {
-	if id.FromInitiator() != true || cmd != cell.Create && cmd != cell.CreateDir {
+	if !id.FromInitiator() || cmd != cell.Create && cmd != cell.CreateDir && cmd != cell.Destroy {
 		a.t.Fatalf("the handler got %v on %#x", cmd, uint32(id))
+	}
+	if cmd == cell.Destroy {
+		return
 	}
 	if id%2 == 0 {
 		l.Refuse(id, cell.ReasonRefused)

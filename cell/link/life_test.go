@@ -499,6 +499,7 @@ func TestLimiters(t *testing.T) {
 		for _, c := range many {
 			h.ExpectDestroy(c.ID)
 		}
+		synctest.Wait()
 		if n := in.taken.Load(); n != 1000 { // the first portion of 16,045 bytes
 			t.Errorf("%d bytes were asked for, want 1,000", n)
 		}

@@ -213,15 +213,15 @@ func (p *Pool) Links() []LinkInfo {
 
 // A LinkInfo is what is shown of a link. It holds no address.
 type LinkInfo struct {
-	ID       keys.RelayID // zero for a client
-	Class    work.Class
-	Proven   bool
-	Dialled  bool
-	Age      time.Duration
-	Circuits int
-	Queued   int // cells, of all circuits
-	Read     uint64
-	Written  uint64 // bytes
+	ID       keys.RelayID  `json:"id"` // zero for a client
+	Class    work.Class    `json:"class"`
+	Proven   bool          `json:"proven"`
+	Dialled  bool          `json:"dialled"`
+	Age      time.Duration `json:"age"` // nanoseconds in JSON
+	Circuits int           `json:"circuits"`
+	Queued   int           `json:"queued"` // cells, of all circuits
+	Read     uint64        `json:"read"`
+	Written  uint64        `json:"written"` // bytes
 }
 
 func (l *Link) info() LinkInfo {

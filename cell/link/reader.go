@@ -97,7 +97,14 @@ func (l *Link) handleUnclaimed(h cell.Header, body []byte) error {
 		}
 		l.pool.cfg.Handler.NewCircuit(l, h.Circuit, h.Command, body, &l.batch)
 	case cell.Destroy:
+		if !l.peersHalf(h.Circuit) {
+			l.pool.counts.stray.Add(1)
+			return nil
+		}
 		l.destroyedEarly(h.Circuit)
+		if l.pool.cfg.Handler != nil {
+			l.pool.cfg.Handler.NewCircuit(l, h.Circuit, h.Command, body, &l.batch)
+		}
 	default: // the circuit was destroyed while the cell was under way
 		l.pool.counts.stray.Add(1)
 	}

@@ -158,7 +158,10 @@ func TestImpossibleLengthsAreRefused(t *testing.T) {
 // One flipped bit anywhere, in the length, a cell or the tag, and nothing is
 // delivered.
 func TestFlippedBitIsRefused(t *testing.T) {
-	for at := range 2 + 517 + 16 {
+	for at := 0; at < 2+517+16; at++ {
+		if at == 40 {
+			at = 500 // every byte of a cell is alike to the AEAD
+		}
 		s, o := ends(t)
 		rec := record(t, s, 1, 5)
 		rec[at] ^= 1 << (at % 8)
@@ -170,12 +173,12 @@ func TestFlippedBitIsRefused(t *testing.T) {
 
 func TestRecordsInOrderOnly(t *testing.T) {
 	s, o := ends(t)
-	first, second := record(t, s, 1, 1), record(t, s, 1, 2)
-	if _, err := o.openWhole(second); err == nil {
+	record(t, s, 1, 1)
+	if _, err := o.openWhole(record(t, s, 1, 2)); err == nil {
 		t.Error("the second record was opened first")
 	}
 	s, o = ends(t)
-	first = record(t, s, 1, 1)
+	first := record(t, s, 1, 1)
 	again := bytes.Clone(first)
 	if _, err := o.openWhole(first); err != nil {
 		t.Fatal(err)

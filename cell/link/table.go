@@ -117,9 +117,6 @@ func (l *Link) lookup(id cell.CircuitID) *Circuit {
 // for, so that Accept refuses it. Ids are never used again, so a note need not be
 // taken back; only the newest earlyDestroys are kept.
 func (l *Link) destroyedEarly(id cell.CircuitID) {
-	if !l.peersHalf(id) {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.early) < earlyDestroys {

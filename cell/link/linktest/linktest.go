@@ -85,19 +85,26 @@ func hostPort(host string) netip.AddrPort {
 }
 
 // A Handler is a link.Handler made of functions; those that are nil do nothing,
-// except that a circuit nobody wants is refused.
+// except that a circuit nobody wants is refused. New gets CREATE and CREATE_DIR,
+// Gone is told of a DESTROY for an id without a circuit.
 type Handler struct {
+	Gone   func(l *link.Link, id cell.CircuitID)
 	New    func(l *link.Link, id cell.CircuitID, cmd cell.Command, body []byte, b *link.Batch)
 	Closed func(l *link.Link)
 }
 
 // NewCircuit implements link.Handler.
 func (h *Handler) NewCircuit(l *link.Link, id cell.CircuitID, cmd cell.Command, body []byte, b *link.Batch) {
-	if h.New == nil {
+	switch {
+	case cmd == cell.Destroy:
+		if h.Gone != nil {
+			h.Gone(l, id)
+		}
+	case h.New == nil:
 		l.Refuse(id, cell.ReasonRefused)
-		return
+	default:
+		h.New(l, id, cmd, body, b)
 	}
-	h.New(l, id, cmd, body, b)
 }
 
 // LinkClosed implements link.Handler.
@@ -186,10 +193,11 @@ func (c *catcher) far(t testing.TB, l *link.Link) *link.Link {
 
 func (c *catcher) NewCircuit(l *link.Link, id cell.CircuitID, cmd cell.Command, body []byte, b *link.Batch) {
 	switch {
-	case string(body[:len(probe)]) == probe:
+	case cmd == cell.CreateDir && string(body[:len(probe)]) == probe:
 		c.links <- l
-	case c.Handler == nil:
+	case c.Handler == nil && cmd != cell.Destroy:
 		l.Refuse(id, cell.ReasonRefused)
+	case c.Handler == nil:
 	default:
 		c.Handler.NewCircuit(l, id, cmd, body, b)
 	}
