@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"tunic/directory"
 	"tunic/directory/directorytest"
 )
@@ -183,5 +185,61 @@ func TestHistoryOfCheckpointsSurvives(t *testing.T) {
 	}
 	if _, err := s.loadHistory(directorytest.New(3).Network); !errors.Is(err, errDamaged) {
 		t.Errorf("of another network: %v", err)
+	}
+}
+
+func TestWhatCouldNotBeSavedIsSavedLater(t *testing.T) {
+	n, dir := directorytest.New(1), t.TempDir()
+	s, g := testStore(t, dir), testRegistry(n, epoch)
+	r := n.NewRelay(1, epoch)
+	if _, err := upload(t, g, r, epoch); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.saveRelays(g); err == nil {
+		t.Fatal("saved without a file")
+	}
+	if _, err := s.once(bucketSigned, epoch, []byte("x")); err == nil {
+		t.Error("signed without a file")
+	}
+	s = testStore(t, dir)
+	if err := s.saveRelays(g); err != nil {
+		t.Fatal(err)
+	}
+	after := testRegistry(n, epoch)
+	if _, err := s.loadRelays(after, epoch); err != nil || after.descriptor(r.Descriptor.ID) == nil {
+		t.Errorf("lost (%v)", err)
+	}
+}
+
+func TestDamagedRecordsArePassedOver(t *testing.T) {
+	n, s := directorytest.New(1), testStore(t, t.TempDir())
+	g := testRegistry(n, epoch)
+	for i := range 3 {
+		if _, err := upload(t, g, n.NewRelay(i, epoch), epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.saveRelays(g); err != nil {
+		t.Fatal(err)
+	}
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketRelays)
+		first, _ := b.Cursor().First()
+		last, _ := b.Cursor().Last()
+		return errors.Join(b.Put(first, []byte(`{"History":{"Up":-1}}`)), b.Put(last, []byte("x")),
+			tx.Bucket(bucketMeta).Put(keyHistory, []byte("x")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := testRegistry(n, epoch)
+	if skipped, err := s.loadRelays(after, epoch); err != nil || skipped != 2 || len(after.relays) != 1 {
+		t.Errorf("%d passed over, %d loaded (%v)", skipped, len(after.relays), err)
+	}
+	if h, err := s.loadHistory(n.Network); h != nil || !errors.Is(err, errDamaged) {
+		t.Errorf("checkpoint: %v (%v)", h, err)
 	}
 }
