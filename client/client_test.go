@@ -146,6 +146,19 @@ func TestBadConsensusIsRefusedAndNamed(t *testing.T) {
 	}
 }
 
+func TestWrongClockIsNamed(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{5 * time.Hour: "5h0m0s behind", -26 * time.Hour: "26h0m0s ahead", time.Minute: ""} {
+		c := &Client{net: &world{ahead: ahead}}
+		err := c.clock(directory.ErrFuture)
+		if !errors.Is(err, directory.ErrFuture) || !strings.Contains(err.Error(), want) || (want == "") != (err == directory.ErrFuture) {
+			t.Errorf("clocks %v ahead: %v", ahead, err)
+		}
+		if err := c.clock(errRefused); err != errRefused {
+			t.Errorf("another error: %v", err)
+		}
+	}
+}
+
 func TestExpiredConsensusServesInItsGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, 3)

@@ -166,6 +166,10 @@ func (p *pool) idlest(over []*entry) []*entry {
 // the number of unused circuits over the preferred guard.
 func (p *pool) end(e *entry, ready int) (time.Time, bool) {
 	switch {
+	case e.stage == waiting && e.worn: // a better guard is there
+		return time.Time{}, true
+	case e.stage == waiting:
+		return e.opened.Add(maxWaiting), true
 	case e.stage != open || e.uses > 0:
 		return time.Time{}, false
 	case !e.claimed && (e.retired || e.worn && ready >= minClean):
@@ -199,9 +203,7 @@ func (p *pool) next(now time.Time) time.Time {
 	for _, e := range p.entries {
 		switch e.stage {
 		case building:
-			if len(p.waiters) > 0 {
-				sooner(e.started.Add(p.patience()))
-			}
+			sooner(e.started.Add(p.patience()))
 		case waiting:
 			sooner(now.Add(time.Second))
 		case open:

@@ -56,7 +56,7 @@ var (
 	ErrInUse     = errors.New("another tunic uses this state directory")
 	ErrBadHost   = errors.New("not a host name or address")
 	ErrPrivate   = errors.New("a private address, or a name that only this machine's network knows")
-	ErrNoName   = errors.New("a name that no exit can resolve")
+	ErrNoName    = errors.New("a name that no exit can resolve")
 	ErrTooMany   = errors.New("too many requests waiting for a circuit")
 	ErrNoCircuit = errors.New("no circuit could be built")
 	ErrNoNetwork = errors.New("no usable consensus")

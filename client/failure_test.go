@@ -116,11 +116,12 @@ func TestHangingGuardIsHedged(t *testing.T) {
 		began := time.Now()
 		c = launchIn(t, w, dir, &memory{b: w.bundle}, nil)
 		defer c.Close()
-		conn := get(t, c, "")
-		defer conn.Close()
+		ready(t, c)
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("took %v", took)
 		}
+		conn := get(t, c, "")
+		defer conn.Close()
 		if got := conn.Hops()[0].Nickname; got != second {
 			t.Errorf("guard %s, want the second, %s", got, second)
 		}
@@ -182,6 +183,51 @@ func TestNextGuardWhenAllPrimariesAreDown(t *testing.T) {
 		defer conn.Close()
 		if took := time.Since(began); took > 500*time.Millisecond {
 			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// A circuit through a lesser guard waits for its turn, and goes when a better
+// guard is there.
+func TestLesserGuardsCircuitsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, dir := newWorld(t, 7, 3), t.TempDir()
+		c := launchIn(t, w, dir, &memory{b: w.bundle}, nil)
+		ready(t, c)
+		var primary []string
+		for i := range 3 {
+			primary = append(primary, guard(c, i))
+		}
+		c.Close()
+		for _, name := range primary {
+			w.freeze(name)
+		}
+		c = launchIn(t, w, dir, &memory{b: w.bundle}, nil)
+		defer c.Close()
+		waits := func() (n int) {
+			for _, s := range c.Status().Circuits {
+				if s.State == "waiting" {
+					n++
+				}
+			}
+			return n
+		}
+		time.Sleep(8 * time.Second) // the primaries hang, and have not failed yet
+		if waits() == 0 {
+			t.Error("no circuit waits")
+		}
+		if clean, _ := c.count(); clean > 0 {
+			t.Errorf("%d circuits through lesser guards may be used", clean)
+		}
+		w.revive(primary[0])
+		time.Sleep(time.Minute)
+		if n := waits(); n != 0 {
+			t.Errorf("%d circuits wait though a better guard is there", n)
+		}
+		conn := get(t, c, "")
+		defer conn.Close()
+		if got := conn.Hops()[0].Nickname; got != primary[0] {
+			t.Errorf("guard %s, want %s", got, primary[0])
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 const ( // our choice
 	fetchLimit  = time.Minute // for one source: some MiB over a slow line
 	guardsAsked = 3           // in one fetch, before it is put off
+	wrongClock  = time.Hour   // as a peer sees it: worth telling the user
 )
 
 // fetch keeps the consensus fresh, until the client is closed.
@@ -39,10 +40,24 @@ func (c *Client) fetch() {
 			c.mu.Unlock()
 			c.log.Debug("consensus not fetched", "error", err)
 			if !c.usable(have) {
-				c.status.trouble(fmt.Errorf("fetch consensus: %w", err))
+				c.status.trouble(fmt.Errorf("fetch consensus: %w", c.clock(err)))
 			}
 		}
 	}
+}
+
+// clock adds to an error about time what a peer says of this machine's clock:
+// a hint, no clock is set by it.
+func (c *Client) clock(err error) error {
+	ahead := c.net.skew()
+	if !errors.Is(err, directory.ErrExpired) && !errors.Is(err, directory.ErrFuture) || ahead.Abs() < wrongClock {
+		return err
+	}
+	way := "behind"
+	if ahead < 0 {
+		way = "ahead"
+	}
+	return fmt.Errorf("is this machine's clock right? it seems to be %v %s: %w", ahead.Abs().Round(time.Minute), way, err)
 }
 
 // cached returns the consensus on disk if it is usable, and begins with it.
@@ -129,6 +144,9 @@ func (c *Client) askGuard(have *directory.Bundle) (*directory.Bundle, error) {
 	a := c.guards.Directory(time.Now(), c.rng)
 	if a != nil {
 		r = c.view.Consensus().Relay(a.Guard())
+	}
+	if a != nil && r == nil {
+		c.guards.Done(a)
 	}
 	c.mu.Unlock()
 	if r == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"time"
 
 	"tunic/cell"
 	"tunic/cell/link"
@@ -22,6 +23,9 @@ type network interface {
 	// consensus fetches one newer than have, which may be nil, and verifies it;
 	// opened and errors as in build.
 	consensus(ctx context.Context, t link.Target, have *directory.Bundle, opened func()) (*directory.Bundle, error)
+	// skew returns how far the clock of the last one linked to was ahead of
+	// ours, by its own word.
+	skew() time.Duration
 	// links describes the open links.
 	links() []link.LinkInfo
 	// close ends all links and waits for what runs.

@@ -10,6 +10,7 @@ import (
 
 const ( // fixed by docs/protocol.md, "Clients"
 	maxDirtiness = 10 * time.Minute // from its first stream on a circuit takes new ones
+	maxWaiting   = 10 * time.Minute // that a circuit waits for its guard's turn
 	unusedMin    = 30 * time.Minute // an unused circuit is closed after a time drawn between these
 	unusedMax    = 60 * time.Minute
 	portMemory   = time.Hour // a port that was used is prepared for

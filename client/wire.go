@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"tunic/cell"
@@ -34,6 +35,7 @@ type wire struct {
 	network *directory.Network
 	pool    *link.Pool
 	params  circuit.Params
+	ahead   atomic.Int64 // the last peer's clock, nanoseconds
 }
 
 func newWire(n *directory.Network, t link.Transport, log *slog.Logger) *wire {
@@ -81,6 +83,7 @@ func (w *wire) first(ctx context.Context, t link.Target, open func(*link.Link) (
 		if err != nil {
 			return nil, &guardError{err}
 		}
+		w.ahead.Store(int64(l.Skew()))
 		before := w.received(t)
 		c, err := open(l)
 		if err == nil {
@@ -135,6 +138,8 @@ func (w *wire) dialDir(ctx context.Context, t link.Target, opened func()) (net.C
 	}
 	return dirConn{s, c}, nil
 }
+
+func (w *wire) skew() time.Duration { return time.Duration(w.ahead.Load()) }
 
 func (w *wire) links() []link.LinkInfo { return w.pool.Links() }
 
