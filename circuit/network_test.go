@@ -80,6 +80,8 @@ type relay struct {
 	begin  func(s *circuit.Stream, req cell.BeginRequest) // nil: serve
 	extend func(h *circuit.Hop, to keys.RelayID)          // nil: extendTo
 
+	beginDir func(s *circuit.Stream) // nil: one line
+
 	rawHops    chan *rawHop   // if set, the relay's hops are raw, and arrive here
 	before     cell.Command   // what a raw hop sends before CREATED; 0 for nothing
 	answerWith func(answerer) // if set, what the relay answers to CREATE
@@ -246,8 +248,15 @@ func (r *relay) Begin(s *circuit.Stream, req cell.BeginRequest) {
 	r.work.Go(func() { serve(s, req) })
 }
 
-// BeginDir is part of circuit.Owner: it serves one line.
+// connectedNowhere is what a relay says of a stream to its directory.
+var connectedNowhere = cell.ConnectedReply{}
+
+// BeginDir is part of circuit.Owner.
 func (r *relay) BeginDir(s *circuit.Stream) {
+	if r.beginDir != nil {
+		r.beginDir(s)
+		return
+	}
 	r.work.Go(func() {
 		defer s.Close()
 		if s.Connect(cell.ConnectedReply{}) == nil {
