@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestFamiliesOfADescriptor(t *testing.T) {
 			t.Error("families are not in the order of a descriptor")
 		}
 	}
-	if again := r.families(now.Add(30 * time.Minute)); !equalFamilies(first, again) {
+	if again := r.families(now.Add(30 * time.Minute)); !slices.Equal(first, again) {
 		t.Error("without a reason the certificates change, and the descriptor with them")
 	}
 	// Weeks later the certificate by the key is a fresh one, the expired one is gone.
@@ -52,16 +53,4 @@ func TestFamiliesOfADescriptor(t *testing.T) {
 			t.Errorf("a certificate runs out before its descriptor does: %v", err)
 		}
 	}
-}
-
-func equalFamilies(a, b []keys.Certificate) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -15,11 +15,11 @@ import (
 // A Peer is a neighbour of this relay in circuits of clients: what anyone who
 // runs a relay can see. It is shown only to an operator who asked for addresses.
 type Peer struct {
-	ID       keys.RelayID // zero if nothing was proven
-	Proven   bool
-	Dialled  bool // this relay opened the link
-	Address  netip.AddrPort
-	Circuits int
+	ID       keys.RelayID   `json:"id"` // zero if nothing was proven
+	Proven   bool           `json:"proven"`
+	Dialled  bool           `json:"dialled"` // this relay opened the link
+	Address  netip.AddrPort `json:"address"`
+	Circuits int            `json:"circuits"`
 }
 
 // peers returns the neighbours that circuits come from and go to.

@@ -11,37 +11,38 @@ import (
 // Status is what an operator may see of a relay. It names a client or a
 // destination only under [Config.ShowAddresses].
 type Status struct {
-	ID        keys.RelayID
-	Nickname  string
-	Started   time.Time
-	Listen    []netip.AddrPort
-	Addresses []netip.AddrPort // published, or to be
+	ID        keys.RelayID     `json:"id"`
+	Nickname  string           `json:"nickname"`
+	Started   time.Time        `json:"started"`
+	Listen    []netip.AddrPort `json:"listen"`
+	Addresses []netip.AddrPort `json:"addresses"` // published, or to be
 	// Reachable says what the last test of a link from outside showed; see
 	// Problem for what to do.
-	Reachable bool
-	Problem   string    // "" if none: why the relay is not published, in words for the operator
-	Published time.Time // of the newest descriptor that an authority took; zero: none
-	Accepted  int       // authorities that took it
+	Reachable bool      `json:"reachable"`
+	Problem   string    `json:"problem,omitempty"`  // why the relay is not published, in words for the operator
+	Published time.Time `json:"published,omitzero"` // of the newest descriptor that an authority took; zero: none
+	Accepted  int       `json:"accepted"`           // authorities that took it
 
-	Consensus time.Time // valid-after of the newest one; zero: none
-	Listed    bool      // the relay is in it
-	Flags     string
-	Weight    uint64 // kB/s
+	Consensus time.Time `json:"consensus,omitzero"` // valid-after of the newest one; zero: none
+	Listed    bool      `json:"listed"`             // the relay is in it
+	Flags     string    `json:"flags"`
+	Weight    uint64    `json:"weight"` // kB/s
 
-	Links        []link.LinkInfo
-	Circuits     int
-	Streams      int // open at this exit
-	DirStreams   int
-	Read         uint64 // bytes of links since the start
-	Written      uint64
-	Rate, Burst  int64             // bytes/s and bytes; 0: no limit
-	Observed     uint64            // bytes/s, as the descriptor says
-	Handshakes   uint64            // of hops, answered
-	Refused      map[string]uint64 // what was refused, by cause
-	Peers        []Peer            // neighbours in circuits; only with ShowAddresses
-	Destinations []string          // of open streams; only with ShowAddresses
+	Links        []link.LinkInfo   `json:"links"`
+	Circuits     int               `json:"circuits"`
+	Streams      int               `json:"streams"` // open at this exit
+	DirStreams   int               `json:"directory_streams"`
+	Read         uint64            `json:"read"` // bytes of links since the start
+	Written      uint64            `json:"written"`
+	Rate         int64             `json:"rate"` // bytes/s; 0: no limit
+	Burst        int64             `json:"burst"`
+	Observed     uint64            `json:"observed"`               // bytes/s, as the descriptor says
+	Handshakes   uint64            `json:"handshakes"`             // of hops, answered
+	Refused      map[string]uint64 `json:"refused"`                // what was refused, by cause
+	Peers        []Peer            `json:"peers,omitempty"`        // neighbours in circuits; only with ShowAddresses
+	Destinations []string          `json:"destinations,omitempty"` // of open streams; only with ShowAddresses
 
-	ExitReasons map[string]uint64 // how streams of this exit began, by END reason; "connected" for success
+	ExitReasons map[string]uint64 `json:"exit_reasons"` // how streams of this exit began, by END reason; "connected" for success
 }
 
 // Status returns the relay's present state.

@@ -12,7 +12,9 @@
 package work
 
 import (
+	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,6 +39,19 @@ func (c Class) String() string {
 		return classNames[c]
 	}
 	return "unknown class"
+}
+
+// MarshalText returns the class's name, for status output.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Class) UnmarshalText(b []byte) error {
+	i := slices.Index(classNames[:], string(b))
+	if i < 0 {
+		return errors.New("unknown class")
+	}
+	*c = Class(i)
+	return nil
 }
 
 // Share returns how many of total strangers may take if c is Stranger, strangers
