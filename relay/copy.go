@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"tunic/cell"
@@ -20,6 +19,7 @@ type carrier interface {
 	CloseWrite() error
 	Refuse(reason cell.EndReason)
 	Done() <-chan struct{}
+	Moved() (sent, delivered int64)
 }
 
 // relayBytes moves bytes between a stream and its connection, each direction
@@ -27,21 +27,21 @@ type carrier interface {
 // open; a failure ends both. It returns the reason to end the stream with, which
 // after two orderly ends is 0.
 func relayBytes(s carrier, conn net.Conn) cell.EndReason {
-	w := newWatched(conn, s.Done())
+	w := newWatch(s, conn)
 	defer w.stop()
 	out := make(chan struct{})
 	go func() { // ends with the stream, or when conn closes
 		defer close(out)
-		if _, err := s.WriteTo(w); err != nil {
+		if _, err := s.WriteTo(conn); err != nil {
 			w.end(err)
 			return
 		}
 		w.half()
-		if err := w.CloseWrite(); err != nil {
+		if err := closeWrite(conn); err != nil {
 			w.end(err)
 		}
 	}()
-	_, err := s.ReadFrom(w)
+	_, err := s.ReadFrom(conn)
 	if err == nil {
 		w.half()
 		err = s.CloseWrite()
@@ -54,114 +54,101 @@ func relayBytes(s carrier, conn net.Conn) cell.EndReason {
 	return w.reason()
 }
 
-// watched is a connection to a destination with limits on how long nothing
-// happens on it, and on what is left to do when the client has gone.
-type watched struct {
-	net.Conn
-	over  <-chan struct{} // closed when the client has given the stream up
-	last  atomic.Int64    // when a byte last moved, nanoseconds since begun
-	idle  atomic.Int64    // nanoseconds without a byte after which it ends
-	begun time.Time
+// closeWrite sends the end of what is written, where the connection can.
+func closeWrite(conn net.Conn) error {
+	if c, ok := conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// A watch ends a stream and its connection when nothing has moved for too long,
+// and when the client has gone and what it sent is still not written. It looks at
+// the stream's counts from time to time and does not stand in the way of bytes.
+type watch struct {
+	stream carrier
+	conn   net.Conn
+	over   <-chan struct{} // closed when the client has given the stream up
 
 	mu    sync.Mutex // guards what follows
 	timer *time.Timer
+	moved int64          // bytes of both directions when last looked at
+	since time.Time      // when they were last seen to change
+	idle  time.Duration  // without a change, until the end
 	why   cell.EndReason // 0 while nothing has gone wrong
 }
 
-func newWatched(conn net.Conn, over <-chan struct{}) *watched {
-	w := &watched{Conn: conn, over: over, begun: time.Now()}
-	w.idle.Store(int64(idleOpen))
+func newWatch(s carrier, conn net.Conn) *watch {
+	w := &watch{stream: s, conn: conn, over: s.Done(), since: time.Now(), idle: idleOpen}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(watchEvery, w.check)
 	return w
 }
 
-// Read reads from the connection.
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	w.touch()
-	return n, err
-}
-
-// Write writes to the connection.
-func (w *watched) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
-	w.touch()
-	return n, err
-}
-
-// WriteBuffers writes several buffers to the connection, in one system call where
-// it can; package circuit looks for it.
-func (w *watched) WriteBuffers(b *net.Buffers) (int64, error) {
-	n, err := b.WriteTo(w.Conn)
-	w.touch()
-	return n, err
-}
-
-func (w *watched) touch() { w.last.Store(int64(time.Since(w.begun))) }
-
-// CloseWrite sends the end of what is written, where the connection can.
-func (w *watched) CloseWrite() error {
-	if c, ok := w.Conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return nil
-}
-
 // half shortens the limit: one direction has ended.
-func (w *watched) half() {
-	w.touch()
-	w.idle.Store(int64(idleHalf))
+func (w *watch) half() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idle, w.since = idleHalf, time.Now()
 }
 
-// check is called by the timer: it ends a connection that is idle, or whose
-// client left some time ago and what it sent is still not written.
-func (w *watched) check() {
-	quiet := time.Since(w.begun) - time.Duration(w.last.Load())
+// check is called by the timer.
+func (w *watch) check() {
+	if reason := w.look(time.Now()); reason != 0 {
+		w.abort(reason)
+	}
+}
+
+// look says why the stream must end now, or 0, and sets the timer again.
+func (w *watch) look(now time.Time) cell.EndReason {
+	sent, delivered := w.stream.Moved()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m := sent + delivered; m != w.moved {
+		w.moved, w.since = m, now
+	}
+	quiet := now.Sub(w.since)
 	select {
 	case <-w.over:
 		if quiet >= watchEvery {
-			w.abort(cell.EndMisc)
-			return
+			return cell.EndMisc
 		}
 	default:
 	}
-	if quiet >= time.Duration(w.idle.Load()) {
-		w.abort(cell.EndTimeout)
-		return
+	if quiet >= w.idle {
+		return cell.EndTimeout
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.why == 0 {
 		w.timer.Reset(watchEvery)
 	}
+	return 0
 }
 
 // end ends both directions because of err. Where the client has closed the
 // stream in so many words the connection closes in order, since all that was
 // sent is written; else the destination must not take the end for one that was
 // meant.
-func (w *watched) end(err error) {
+func (w *watch) end(err error) {
 	if _, ok := errors.AsType[*circuit.EndError](err); ok {
 		w.note(cell.EndMisc)
-		w.Conn.Close()
+		w.conn.Close()
 		return
 	}
 	w.abort(exit.Reason(err))
 }
 
 // abort ends both directions at once.
-func (w *watched) abort(reason cell.EndReason) {
+func (w *watch) abort(reason cell.EndReason) {
 	w.note(reason)
-	if c, ok := w.Conn.(interface{ SetLinger(int) error }); ok {
+	if c, ok := w.conn.(interface{ SetLinger(int) error }); ok {
 		c.SetLinger(0)
 	}
-	w.Conn.Close()
+	w.conn.Close()
 }
 
 // note remembers why the connection ends; the first reason stays.
-func (w *watched) note(reason cell.EndReason) {
+func (w *watch) note(reason cell.EndReason) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.why == 0 {
@@ -171,14 +158,14 @@ func (w *watched) note(reason cell.EndReason) {
 }
 
 // reason returns why the connection was aborted, 0 if it was not.
-func (w *watched) reason() cell.EndReason {
+func (w *watch) reason() cell.EndReason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.why
 }
 
 // stop ends the timer.
-func (w *watched) stop() {
+func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()

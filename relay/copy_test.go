@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ type pipeStream struct {
 	refused []cell.EndReason
 	closed  chan struct{} // closed by CloseWrite
 	over    chan struct{} // closed when the client gives up
+	moved   atomic.Int64
 }
 
 // newPipeStream returns a stream and the client's ends.
@@ -32,11 +34,28 @@ func newPipeStream() (s *pipeStream, write *io.PipeWriter, read *io.PipeReader) 
 }
 
 func (s *pipeStream) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(struct{ io.Writer }{w}, struct{ io.Reader }{s.in})
+	return io.Copy(s.counting(w), struct{ io.Reader }{s.in})
 }
+
 func (s *pipeStream) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{s.out}, struct{ io.Reader }{r})
+	return io.Copy(s.counting(s.out), struct{ io.Reader }{r})
 }
+
+// counting returns w, counting what is written.
+func (s *pipeStream) counting(w io.Writer) io.Writer {
+	return writerFunc(func(p []byte) (int, error) {
+		n, err := w.Write(p)
+		s.moved.Add(int64(n))
+		return n, err
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func (s *pipeStream) Moved() (int64, int64) { return s.moved.Load(), 0 }
+
 func (s *pipeStream) CloseWrite() error     { close(s.closed); return s.out.Close() }
 func (s *pipeStream) Done() <-chan struct{} { return s.over }
 func (s *pipeStream) Refuse(reason cell.EndReason) {
@@ -196,14 +215,14 @@ func TestIdleStreamsEnd(t *testing.T) {
 				limit = idleHalf
 			}
 			for range 3 {
-				time.Sleep(limit - time.Minute)
+				time.Sleep(limit - 2*watchEvery)
 				there.Write([]byte("x"))
 			}
 			last := time.Now()
 			if r := <-reason; r != cell.EndTimeout {
 				t.Errorf("half %v: ended with %v", half, r)
 			}
-			if d := time.Since(last); d < limit || d > limit+time.Minute {
+			if d := time.Since(last); d < limit || d > limit+2*watchEvery {
 				t.Errorf("half %v: ended after %v without a byte, want %v", half, d, limit)
 			}
 			there.Close()
