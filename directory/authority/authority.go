@@ -9,7 +9,8 @@
 // them, [signing] gathers signatures. Around them [registry] knows the relays,
 // and store keeps on the disk what must outlive the process.
 //
-// Specification: docs/protocol.md, "Voting". The two change together.
+// Specification: docs/protocol.md, "Voting" and "Authorities". The two change
+// together.
 package authority
 
 import (

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"path"
 	"strconv"
 	"time"
 
@@ -42,7 +43,17 @@ func (a *Authority) Handler(peer func(*http.Request) (keys.RelayID, work.Class))
 	h.mux.HandleFunc("GET "+pathDocument+"{period}/{digest}", h.getDocument)
 	h.mux.HandleFunc("GET "+pathCheckpoint+"{place}", h.getCheckpoint)
 	h.mux.Handle("/", a.docs)
-	return h.mux
+	return h
+}
+
+// ServeHTTP answers one request. A path has one form.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery != "" || path.Clean(r.URL.Path) != r.URL.Path {
+		refuse(w, errNotHere)
+		return
+	}
+	w.Header()["Date"] = nil // links say the time
+	h.mux.ServeHTTP(w, r)
 }
 
 // refuse answers with a status and a reason of one line, which holds nothing
@@ -59,7 +70,6 @@ func refuse(w http.ResponseWriter, err error) {
 // accept answers with a few lines.
 func accept(w http.ResponseWriter, text string) {
 	h := w.Header()
-	h["Date"] = nil // links say the time
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	_, _ = io.WriteString(w, text) // who hung up does not want it
@@ -74,7 +84,7 @@ var (
 )
 
 // statusOf maps each error that a handler meets to the status of the answer:
-// docs/protocol.md, "Directory over HTTP".
+// docs/protocol.md, "Requests to authorities".
 func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errStranger), errors.Is(err, errNotYours), errors.Is(err, errAuthority), errors.Is(err, directory.ErrUnknown):

@@ -84,6 +84,9 @@ func TestWhatIsRefused(t *testing.T) {
 			documentPath(at, directory.Digest{1}):                       404,
 			pathCheckpoint + "0":                                        200,
 			pathCheckpoint + "00":                                       400,
+			periodPath(pathVotes, at) + "?x":                            404,
+			"/tunic/1//votes/1":                                         404,
+			pathTest:                                                    404,
 			"/tunic/1/other":                                            404,
 			mirror.PathOf + tn.sets[0].ID().String():                    404,
 		} {

@@ -11,7 +11,7 @@ import (
 	"tunic/directory/keys"
 )
 
-// Paths fixed by docs/protocol.md, "Directory over HTTP". Behind all but the
+// Paths fixed by docs/protocol.md, "Requests to authorities". Behind all but the
 // first two stand a period, its valid-after in milliseconds since 1970.
 const (
 	pathTest       = "/tunic/1/test"        // POST a descriptor: can its relay be reached?
@@ -22,7 +22,7 @@ const (
 	pathDocument   = "/tunic/1/document/"   // GET …/DIGEST: a consensus that this authority computed
 )
 
-const ( // fixed by docs/protocol.md, "Directory over HTTP"
+const ( // fixed by docs/protocol.md, "Requests to authorities"
 	maxIndex  = 1 << 20 // bytes of the answer to pathVotes
 	maxAnswer = 1 << 10 // bytes of the answer to a POST
 )
