@@ -78,7 +78,7 @@ func (p *Pool) accepted(conn net.Conn) {
 	addr := remoteAddr(conn).Addr()
 	class := work.Stranger
 	if p.cfg.SourceClass != nil {
-		class = p.cfg.SourceClass(addr)
+		class = known(p.cfg.SourceClass(addr))
 	}
 	w := &stranger{conn: conn, class: class}
 	if class == work.Stranger { // known relays are not limited by source

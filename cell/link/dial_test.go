@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -403,3 +405,30 @@ func TestCloseEndsHandshakes(t *testing.T) {
 
 // silencedBytes is more than a silent connection has read for it.
 const silencedBytes = 60 << 10
+
+// What an operator sees of a failed dial names neither end.
+func TestErrorsHoldNoAddress(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	p := linktest.NewPool(t, linktest.Client())
+	go func() {
+		if conn, err := ln.Accept(); err == nil {
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close() // a reset
+		}
+		ln.Close()
+	}()
+	for range 2 { // reset, then refused
+		_, err = p.Dial(t.Context(), linktest.NewRelay().Target(addr))
+		if err == nil || strings.Contains(err.Error(), "127.0") || strings.Contains(err.Error(), strconv.Itoa(int(addr.Port()))) {
+			t.Errorf("error %q", err)
+		}
+	}
+	_, err = p.Dial(t.Context(), linktest.NewRelay().Target(netip.AddrPortFrom(netip.MustParseAddr("fe80::1%nowhere"), 9)))
+	if err == nil || strings.Contains(err.Error(), "fe80") {
+		t.Errorf("error %q", err)
+	}
+}

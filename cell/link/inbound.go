@@ -145,6 +145,7 @@ func (in *inbound) fillPlain() error {
 			return err
 		}
 	}
+	in.releaseIfEmpty()
 	var n int
 	var err error
 	if in.buf == nil {

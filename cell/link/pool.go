@@ -68,7 +68,15 @@ func (p *Pool) classify(id keys.RelayID) work.Class {
 	if p.cfg.Classify == nil {
 		return work.Relay
 	}
-	return p.cfg.Classify(id)
+	return known(p.cfg.Classify(id))
+}
+
+// known returns c, or Stranger if there is no such class.
+func known(c work.Class) work.Class {
+	if c > work.Authority {
+		return work.Stranger
+	}
+	return c
 }
 
 // add makes a link of a handshaken connection and starts it. hold is what the
