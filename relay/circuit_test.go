@@ -452,3 +452,20 @@ func TestMemoryIsBounded(t *testing.T) {
 		s.Close()
 	}
 }
+
+// What a relay has learnt is there again when it starts anew.
+func TestRestart(t *testing.T) {
+	var dir string
+	nw := newNet(t, 1, options{config: func(_ int, c *relay.Config) { dir = c.Dir }})
+	first := nw.relays[0]
+	first.stop()
+	<-first.done
+	r, err := relay.New(relay.Config{Network: nw.network, Keys: first.keys, Dir: dir, Listen: first.target().Addrs, Transit: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if s := r.Status(); s.Consensus.IsZero() || !s.Listed || r.ID() != first.ID() {
+		t.Errorf("after a restart: consensus %v, listed %v", s.Consensus, s.Listed)
+	}
+}

@@ -196,3 +196,75 @@ func TestUnlistedRelayPublishesAgain(t *testing.T) {
 		}
 	})
 }
+
+// A link may have so many EXTENDs waiting for a relay that does not answer; one
+// more is refused at once, and other links still have theirs.
+func TestWaitingExtendsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := newNet(t, 2, options{memory: true})
+		silent := nw.relays[1]
+		silent.stop()
+		<-silent.done
+		transport, _ := nw.host()
+		ln, err := transport.Listen(silent.keysAddr(nw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		const perLink = 512
+		p := nw.client(nil)
+		errs := make(chan error, perLink)
+		for range perLink {
+			c := nw.circuit(p, nw.relays[0])
+			go func() { errs <- c.Extend(t.Context(), silent.hop()) }() // ends within 10 s
+		}
+		synctest.Wait()
+		start := time.Now()
+		err = nw.circuit(p, nw.relays[0]).Extend(t.Context(), silent.hop())
+		if d, ok := errors.AsType[*circuit.DestroyError](err); !ok || d.Reason != cell.ReasonResource || time.Since(start) > time.Second {
+			t.Errorf("one too many: %v after %v", err, time.Since(start))
+		}
+		other := make(chan error, 1)
+		c := nw.circuit(nw.client(nil), nw.relays[0])
+		go func() { other <- c.Extend(t.Context(), silent.hop()) }() // ends within 10 s
+		for range perLink {
+			err := <-errs
+			if d, ok := errors.AsType[*circuit.DestroyError](err); !ok || d.Reason == cell.ReasonResource {
+				t.Fatalf("extend: %v", err)
+			}
+		}
+		if d, ok := errors.AsType[*circuit.DestroyError](<-other); !ok || d.Reason == cell.ReasonResource {
+			t.Errorf("another link's extend: %v", d)
+		}
+		// What waited has made room.
+		if n := nw.relays[0].Status().Refused["extends under way"]; n != 1 {
+			t.Errorf("%d refusals counted", n)
+		}
+	})
+}
+
+func TestLookupsOfACircuitAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := newNet(t, 2, options{memory: true})
+		c := nw.circuit(nw.client(nil), nw.relays...)
+		ask := func(n int) (refused int) {
+			for range n {
+				r, err := c.Resolve(t.Context(), cell.ResolveRequest{Host: "127.1"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Answers[0].Kind == cell.AnswerTryAgain {
+					refused++
+				}
+			}
+			return refused
+		}
+		if n := ask(330); n != 30 {
+			t.Errorf("%d of 330 lookups at once refused, want 30", n)
+		}
+		time.Sleep(time.Second)
+		if n := ask(110); n != 10 {
+			t.Errorf("%d of 110 lookups a second later refused, want 10", n)
+		}
+	})
+}
