@@ -59,6 +59,8 @@ func (p *Pool) join(t *Target) (*dial, *Link, error) {
 		return nil, nil, ErrDialFailed
 	case len(t.Addrs) == 0:
 		return nil, nil, ErrNoAddress
+	case len(commonVersions(t.Versions)) == 0:
+		return nil, nil, ErrVersion
 	case len(p.dials) >= maxDials:
 		return nil, nil, ErrDials
 	}
@@ -149,6 +151,9 @@ func (p *Pool) connect(ctx context.Context, t *Target) (*handshaken, error) {
 	if len(addrs) == 0 {
 		return nil, ErrNoAddress
 	}
+	if len(commonVersions(t.Versions)) == 0 {
+		return nil, ErrVersion
+	}
 	results := make(chan attempt, len(addrs))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -223,7 +228,7 @@ func (p *Pool) greet(ctx context.Context, conn net.Conn, t *Target) (*handshaken
 		if h != nil {
 			h.in.release()
 		}
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrHandshake, withoutAddress(err))
 	}
 	return h, nil
 }

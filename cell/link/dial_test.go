@@ -432,3 +432,36 @@ func TestErrorsHoldNoAddress(t *testing.T) {
 		t.Errorf("error %q", err)
 	}
 }
+
+// A dialler offers only versions that the target answers, and does not dial at all
+// where that leaves none.
+func TestTargetsVersions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		p, tr := r.dialler(t, linktest.Client(), "10.0.0.3")
+		target := r.relay.Target(r.addr)
+		target.Versions = []uint8{9, 7}
+		if _, err := p.Dial(t.Context(), target); !errors.Is(err, link.ErrVersion) {
+			t.Errorf("Dial: %v, want ErrVersion", err)
+		}
+		if _, err := p.Test(t.Context(), target); !errors.Is(err, link.ErrVersion) || tr.dials.Load() != 0 {
+			t.Errorf("Test: %v and %d dials, want ErrVersion and none", err, tr.dials.Load())
+		}
+		target.Versions = []uint8{9, 1}
+		linktest.Dial(t, p, target)
+	})
+}
+
+// Links from one source have the same number, those from another have another.
+func TestSourceNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		number := func(from string) uint64 { return r.link(t, r.hostile(t, from, linktest.Options{})).Source() }
+		if number("10.1.1.1") != number("10.1.1.1") || number("10.1.1.1") == number("10.1.1.2") {
+			t.Error("an IPv4 address is not a source")
+		}
+		if number("2001:db8::1") != number("2001:db8::2") || number("2001:db8::1") == number("2001:db8:0:1::1") {
+			t.Error("an IPv6 /64 is not a source")
+		}
+	})
+}

@@ -129,3 +129,35 @@ func TestPoke(t *testing.T) {
 		})
 	}
 }
+
+// The read deadline is set seldom and serves three purposes; what it means when it
+// passes depends on the state.
+func TestExpiredDeadline(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		need  int
+		since time.Duration // ago; 0: not noted yet
+		err   error
+		next  time.Duration // the deadline from now; 0: none
+	}{
+		"nothing came":           {0, 0, nil, 0},
+		"a record began":         {535, 0, nil, 2 * stallTime},
+		"it is young":            {535, time.Second, nil, stallTime - time.Second},
+		"it stalled":             {535, stallTime, errStalled, 0},
+		"it stalled for an hour": {535, time.Hour, errStalled, 0},
+	} {
+		near, far := net.Pipe()
+		in := &inbound{conn: near, own: true, need: c.need}
+		if c.since > 0 {
+			in.since = now.Add(-c.since)
+		}
+		if err := in.expired(now); !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, want %v", name, err, c.err)
+		}
+		if c.err == nil && (c.next == 0) != in.deadline.IsZero() || c.next > 0 && in.deadline.Sub(now) != c.next {
+			t.Errorf("%s: deadline %v from now, want %v", name, in.deadline.Sub(now), c.next)
+		}
+		near.Close()
+		far.Close()
+	}
+}
