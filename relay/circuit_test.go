@@ -156,6 +156,7 @@ func (nw *testNet) getConsensus(s net.Conn) int {
 }
 
 func TestExtendRefusals(t *testing.T) {
+	t.Parallel()
 	nw := newNet(t, 4, options{})
 	p := nw.client(nil)
 	a, b := nw.relays[0], nw.relays[1]
@@ -349,6 +350,7 @@ func TestAuthoritysProcess(t *testing.T) {
 }
 
 func TestStoppingEndsStreamsWithAReason(t *testing.T) {
+	t.Parallel()
 	nw := newNet(t, 2, options{})
 	to := echo(t)
 	c := nw.circuit(nw.client(nil), nw.relays...)
@@ -390,6 +392,7 @@ func TestAddressInUse(t *testing.T) {
 }
 
 func TestBandwidthLimit(t *testing.T) {
+	t.Parallel()
 	nw := newNet(t, 2, options{})
 	to := echo(t)
 	c := nw.circuit(nw.client(nil), nw.relays...)
@@ -432,6 +435,7 @@ func (s *stuck) WaitN(ctx context.Context, n int) error {
 // A client that asks for much and reads nothing loses its circuit when the relay
 // runs out of memory; who reads keeps his.
 func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
 	nw := newNet(t, 2, options{config: func(_ int, c *relay.Config) { c.MaxMemory = 200_000 }})
 	to := echo(t)
 	limit := new(stuck)
