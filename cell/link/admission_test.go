@@ -233,6 +233,24 @@ func TestProvenRelayIsNotLimitedBySource(t *testing.T) {
 	})
 }
 
+// One relay cannot take the places of all.
+func TestLinksOfOnePeerAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		one := linktest.NewRelay()
+		for i := range 10 {
+			h := r.hostile(t, "10.1.1.1", linktest.Options{As: one})
+			synctest.Wait()
+			if got, want := closed(h.Conn), i >= 8; got != want {
+				t.Errorf("link %d of one relay: closed %v, want %v", i, got, want)
+			}
+		}
+		if h := r.hostile(t, "10.1.1.1", linktest.Options{As: linktest.NewRelay()}); closed(h.Conn) {
+			t.Error("another relay was refused")
+		}
+	})
+}
+
 // A dialler's own links count too.
 func TestDiallersLinksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tunic/cell"
@@ -42,16 +43,7 @@ func commonVersions(theirs []uint8) []uint8 {
 	if len(theirs) == 0 {
 		return versions()
 	}
-	var both []uint8
-	for _, v := range versions() {
-		for _, w := range theirs {
-			if v == w {
-				both = append(both, v)
-				break
-			}
-		}
-	}
-	return both
+	return slices.DeleteFunc(versions(), func(v uint8) bool { return !slices.Contains(theirs, v) })
 }
 
 // newHandshaken sets up the records of a session.

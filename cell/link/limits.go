@@ -56,6 +56,7 @@ const ( // our choice; (T) is C tor's
 	lingerTime     = time.Second            // of Close, for the peer to close too
 	staggerTime    = 250 * time.Millisecond // between the addresses of one dial (RFC 8305, section 5)
 	connectTime    = 10 * time.Second       // for one address to connect; the handshake has its own
+	maxPeerLinks   = 8                      // with one proven peer: one is used, others are tests, or left over from a crash
 	maxAddresses   = 4                      // of a target that are tried
 	maxDials       = 1024                   // at once
 	maxFailures    = 4096                   // failed dials that are remembered

@@ -96,7 +96,7 @@ func (p *Pool) add(h *handshaken, hold *sourceHold) (*Link, error) {
 		p.mu.Unlock()
 		return nil, ErrClosed
 	}
-	if !p.roomLocked(class) {
+	if !p.roomLocked(class) || h.proven && len(p.peers[h.peer]) >= maxPeerLinks {
 		p.mu.Unlock()
 		p.counts.overLinks.Add(1)
 		return nil, ErrLinks
