@@ -1,0 +1,24 @@
+package relay
+
+import (
+	"testing"
+
+	"tunic/circuit"
+)
+
+func TestStreamsAreBounded(t *testing.T) {
+	s := streams{all: make(map[*circuit.Stream]string)}
+	all := make([]circuit.Stream, maxStreams+1)
+	for i := range maxStreams {
+		if !s.add(&all[i], "") {
+			t.Fatalf("stream %d refused", i)
+		}
+	}
+	if s.add(&all[maxStreams], "") {
+		t.Error("one stream too many")
+	}
+	s.remove(&all[0])
+	if !s.add(&all[maxStreams], "") || s.len() != maxStreams {
+		t.Errorf("no room after one has ended: %d", s.len())
+	}
+}
