@@ -1,6 +1,9 @@
 package circuit
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // A buffer is the unread data of a stream: chunks from two pools, taken as they
 // are needed. A stream's first chunks are small, so that many streams with a
@@ -23,6 +26,7 @@ type chunk struct {
 	next *chunk
 	r, w int
 	data []byte
+	at   time.Time // when its first byte came
 }
 
 var (
@@ -36,7 +40,7 @@ func newChunk(total int64) *chunk {
 		pool = &largeChunks
 	}
 	c := pool.Get().(*chunk)
-	c.next, c.r, c.w = nil, 0, 0
+	c.next, c.r, c.w, c.at = nil, 0, 0, time.Now()
 	return c
 }
 

@@ -64,7 +64,8 @@ type outward struct {
 
 // NewHop takes its place on l under the id that the client's side chose, with
 // the keys of r, which it does not wipe. The caller then calls
-// [Hop.SendCreated]. It fails if the id is in use or the link is gone.
+// [Hop.SendCreated]. It fails if the id is in use or the link is gone. The hop may
+// end, and [Owner.HopClosed] be called, before NewHop has returned.
 func NewHop(l *link.Link, id cell.CircuitID, r *handshake.Result, kind Kind, owner Owner, p Params) (*Hop, error) {
 	h := &Hop{kind: kind, owner: owner, early: maxEarly}
 	_, _, proven := l.Peer()

@@ -341,6 +341,13 @@ func serve(s *circuit.Stream, req cell.BeginRequest) {
 		s.ReadFrom(io.LimitReader(newNoise(), int64(req.Port)<<10))
 		s.CloseWrite()
 		io.Copy(io.Discard, s)
+	case "slow": // reads a little now and then
+		for buf := make([]byte, 100_000); ; {
+			if _, err := s.Read(buf); err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "hold": // neither reads nor writes
 		<-s.Done()
 	case "reset":

@@ -190,7 +190,7 @@ func (s *Stream) takeAll() (first *chunk, size int, err error) {
 		return nil, 0, err
 	}
 	first, size = s.rx.buf.takeAll()
-	s.rx.lent += size
+	s.rx.lent, s.rx.lentAt = s.rx.lent+size, first.at
 	return first, size, nil
 }
 

@@ -44,6 +44,7 @@ type receiving struct {
 	deadline deadline
 	buf      buffer
 	lent     int       // bytes taken out of buf and not yet consumed
+	lentAt   time.Time // when the first of them came
 	err      error     // what a read returns when buf is empty
 	off      bool      // the peer was told to stop
 	full     time.Time // since when there is more unread than the limit; zero: there is not

@@ -45,6 +45,19 @@ func (t *table) open() int {
 	return t.streams
 }
 
+// all returns the streams that are open.
+func (t *table) all() []*Stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []*Stream
+	for _, en := range t.entries {
+		if en.stream != nil {
+			all = append(all, en.stream)
+		}
+	}
+	return all
+}
+
 // mayAdd returns why no stream may begin, or nil. mu is held.
 func (t *table) mayAdd() error {
 	switch {

@@ -1,0 +1,75 @@
+package circuit_test
+
+import (
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tunic/cell"
+	"tunic/circuit"
+)
+
+// TestHeldAndMoved follows data that an exit's stream holds: what it weighs, how
+// long it has waited, and what has moved.
+func TestHeldAndMoved(t *testing.T) {
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		exit := nw.relays[2]
+		streams := make(chan *circuit.Stream, 1)
+		exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
+			s.Connect(cell.ConnectedReply{})
+			streams <- s
+		}
+		r := newClient(nw).buildRaw(t, 3)
+		r.begin(exitHop, 1, "any", 1)
+		s := <-streams
+		check := func(when string, wantBytes int64, wantOldest time.Duration, wantDelivered int64) {
+			t.Helper()
+			synctest.Wait()
+			if bytes, oldest := s.Hop().Held(); bytes != wantBytes || oldest != wantOldest {
+				t.Errorf("%s: holds %d bytes for %v, want %d for %v", when, bytes, oldest, wantBytes, wantOldest)
+			}
+			if sent, delivered := s.Moved(); sent != 0 || delivered != wantDelivered {
+				t.Errorf("%s: moved %d and %d bytes, want 0 and %d", when, sent, delivered, wantDelivered)
+			}
+		}
+		check("nothing has come", 0, 0, 0)
+		r.upload(100)
+		time.Sleep(time.Second)
+		check("100 bytes wait", 100, time.Second, 0)
+		r.upload(10_000) // further chunks
+		time.Sleep(time.Second)
+		check("more wait", 10_100, 2*time.Second, 0)
+		io.CopyN(io.Discard, s, 10_100)
+		check("all is read", 0, 0, 10_100)
+		r.upload(100)
+		reading, writing := io.Pipe()
+		exit.work.Go(func() { s.WriteTo(writing) })
+		time.Sleep(time.Minute)
+		check("the destination takes nothing", 100, time.Minute, 10_100)
+		reading.Close()
+		check("the destination is gone", 0, 0, 10_200)
+		s.Close()
+		r.lc.Destroy(cell.ReasonNone)
+	})
+}
+
+// TestUnreadDataOfOneCircuit sends to many streams that nobody reads: each stays
+// within its own limit, and all together pass that of the circuit.
+func TestUnreadDataOfOneCircuit(t *testing.T) {
+	if circuit.RaceEnabled {
+		t.Skip("70,000 cells take too long with the race detector")
+	}
+	nw := newNetwork(t, 3)
+	r := newClient(nw).buildRaw(t, 3)
+	hop := nw.relays[2].only(t)
+	full := make([]byte, cell.MaxData)
+	for id := range cell.StreamID(5) {
+		r.send(exitHop, cell.Begin, id+1, beginData(1, "hold"))
+		for range 7 << 20 / len(full) {
+			r.send(exitHop, cell.Data, id+1, full)
+		}
+	}
+	destroyed(t, "the exit", hop, -1, cell.ReasonResource)
+	r.expectEnd(cell.ReasonDestroyed)
+}
