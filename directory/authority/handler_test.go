@@ -34,6 +34,7 @@ func code(err error) int {
 
 func TestWhatIsRefused(t *testing.T) {
 	inBubble(t, 3, func(tn *testNet) {
+		tn.latency = time.Millisecond // all questions fit into the vote rounds
 		tn.start(0)
 		tn.start(1)
 		tn.same(0, 0, 1)
