@@ -69,6 +69,9 @@ func TestUnreadDataOfOneCircuit(t *testing.T) {
 		for range 7 << 20 / len(full) {
 			r.send(exitHop, cell.Data, id+1, full)
 		}
+		if id < 4 { // let the client's own queue run empty
+			r.roundTrip()
+		}
 	}
 	destroyed(t, "the exit", hop, -1, cell.ReasonResource)
 	r.expectEnd(cell.ReasonDestroyed)

@@ -262,7 +262,10 @@ var offences = []offence{
 	}},
 	onStream("data beyond XOFF and a window", "hold", func(r *raw) {
 		full := make([]byte, cell.MaxData)
-		for range 4*500 + 16_384 + 1 {
+		for i := range 4*500 + 16_384 + 1 {
+			if i%8_000 == 0 { // let the client's own queue run empty
+				r.roundTrip()
+			}
 			r.send(exitHop, cell.Data, 1, full)
 		}
 	}),
