@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
 	"tunic/cell"
+	"tunic/cell/hybrid"
+	"tunic/directory/keys"
 )
 
 func FuzzParseOffer(f *testing.F) {
@@ -169,5 +172,47 @@ func FuzzRecords(f *testing.F) {
 		}
 		in.release()
 		near.Close()
+	})
+}
+
+// FuzzMessage1 gives a responder first messages that somebody has changed: only the
+// one that nobody has is answered.
+func FuzzMessage1(f *testing.F) {
+	id, key := keys.GenerateIdentity().Public(), keys.GenerateLink()
+	prologue := keys.LinkPrologue(handshakeVersion, [32]byte{}, id)
+	f.Add(uint16(0), []byte{})
+	f.Add(uint16(31), []byte{0x80})
+	f.Add(uint16(1279), []byte{1})
+	f.Add(uint16(100), bytes.Repeat([]byte{0xff}, 1000))
+	f.Fuzz(func(t *testing.T, at uint16, xor []byte) {
+		p := &Pool{replay: hybrid.NewReplay(), cfg: Config{ID: id, Keys: func() []*keys.LinkKey { return []*keys.LinkKey{key} }}}
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		i, err := hybrid.NewInitiator(prologue, key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := offer{versions: [maxVersions]uint8{linkVersion}}
+		msg, err := i.Message1(nil, o.appendBinary(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := false
+		for j := 0; j < len(xor) && int(at)+j < len(msg); j++ {
+			msg[int(at)+j] ^= xor[j]
+			changed = changed || xor[j] != 0
+		}
+		// The top bit of an X25519 key is ignored in the exchange, but hashed.
+		_, reply, err := p.answer(near, msg, netip.AddrPort{})
+		if (err != nil) != changed {
+			t.Fatalf("changed %v: %v", changed, err)
+		}
+		if err == nil && len(reply) != message2Size+lengthSize+firstSealed {
+			t.Fatalf("a reply of %d bytes", len(reply))
+		}
+		if _, _, err := p.answer(near, msg, netip.AddrPort{}); err == nil {
+			t.Fatal("answered twice")
+		}
 	})
 }

@@ -8,7 +8,7 @@
 // class in turn. What would wait too long is refused at once, what has waited too
 // long is dropped.
 //
-// Specification: docs/protocol.md, "Limits of a relay".
+// Specification: docs/protocol.md, "Shares".
 package work
 
 import (
