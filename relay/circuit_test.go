@@ -432,15 +432,26 @@ func (s *stuck) WaitN(ctx context.Context, n int) error {
 	return nil
 }
 
+// narrow is TCP whose dialler takes little into its own buffers.
+type narrow struct{ link.TCP }
+
+func (n narrow) Dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	c, err := n.TCP.Dial(ctx, addr)
+	if err == nil {
+		err = c.(*net.TCPConn).SetReadBuffer(8 << 10)
+	}
+	return c, err
+}
+
 // A client that asks for much and reads nothing loses its circuit when the relay
 // runs out of memory; who reads keeps his.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	nw := newNet(t, 2, options{config: func(_ int, c *relay.Config) { c.MaxMemory = 200_000 }})
+	nw := newNet(t, 2, options{config: func(_ int, c *relay.Config) { c.MaxMemory = 100_000 }})
 	to := echo(t)
 	limit := new(stuck)
 	limit.left.Store(40_000)
-	greedy := link.NewPool(link.Config{Network: nw.network.Digest(), ReadLimit: limit})
+	greedy := link.NewPool(link.Config{Network: nw.network.Digest(), ReadLimit: limit, Transport: narrow{}})
 	t.Cleanup(func() { greedy.Close() })
 	good := nw.circuit(nw.client(nil), nw.relays...)
 	bad := nw.circuit(greedy, nw.relays...)
