@@ -223,7 +223,8 @@ type broadcast struct {
 	n        *directorytest.Network
 	r        directory.Round
 	liars    int
-	machines []*agreement // nil for liars
+	machines []*agreement    // nil for liars
+	skew     []time.Duration // how far each clock is ahead
 	own      []testVote
 	docs     map[directory.Digest]testVote
 	events   eventQueue
@@ -264,6 +265,8 @@ func (b *broadcast) at(when time.Time, do func(now time.Time)) {
 func newBroadcast(t *rapid.T, n *directorytest.Network, liars int) *broadcast {
 	b := &broadcast{t: t, n: n, r: n.Round(0), liars: liars, docs: make(map[directory.Digest]testVote)}
 	for i := range n.Authorities {
+		skew := time.Duration(rapid.Int64Range(0, int64(b.r.VoteRound/5)-1).Draw(t, "skew"))
+		b.skew = append(b.skew, skew)
 		own := newVote(t, n, i, 0)
 		b.own, b.docs[own.v.Digest()] = append(b.own, own), own
 		if i < liars {
@@ -272,8 +275,8 @@ func newBroadcast(t *rapid.T, n *directorytest.Network, liars int) *broadcast {
 		}
 		m := machineOf(n, i)
 		b.machines = append(b.machines, m)
-		b.at(b.r.VotesLeave, func(now time.Time) {
-			s, err := m.propose(now, own.doc, own.v)
+		b.at(b.r.VotesLeave.Add(-skew), func(now time.Time) {
+			s, err := m.propose(now.Add(skew), own.doc, own.v)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -336,16 +339,16 @@ func (b *broadcast) lie(k int) {
 
 // deliver hands an envelope to an honest authority.
 func (b *broadcast) deliver(from, to int, env *directory.Envelope, v *directory.Vote, now time.Time) {
-	s, err := b.machines[to].receive(now, b.n.Authorities[from].ID, env, v)
+	s, err := b.machines[to].receive(now.Add(b.skew[to]), b.n.Authorities[from].ID, env, v)
 	if err == nil {
 		b.take(to, s, now)
 	}
 }
 
-// delay draws a third of a round at most: a message, a question and an answer
-// then take less than a round together.
+// delay draws a fifth of a round at most: a message, a question and an answer
+// then take, by any two of the clocks, less than a round together.
 func (b *broadcast) delay() time.Duration {
-	return time.Duration(rapid.Int64Range(1, int64(b.r.VoteRound/3)-1).Draw(b.t, "delay"))
+	return time.Duration(rapid.Int64Range(1, int64(b.r.VoteRound/5)-1).Draw(b.t, "delay"))
 }
 
 // take does what the machine of authority i asks for.
@@ -385,7 +388,7 @@ func (b *broadcast) ask(i int, w want, now time.Time) {
 			if err != nil {
 				b.t.Fatal(err)
 			}
-			b.take(i, b.machines[i].body(now, v, doc), now)
+			b.take(i, b.machines[i].body(now.Add(b.skew[i]), v, doc), now)
 		})
 	})
 }

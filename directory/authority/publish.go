@@ -102,13 +102,13 @@ func (a *Authority) catchUp(ctx context.Context, id keys.RelayID) error {
 	if p := a.periodOf(b.Consensus.ValidAfter); p != nil {
 		if st, _, err := p.sign.merge(&b.Signed); err == nil {
 			st.doc = b.Document()
+			a.adoptLocked(p.sign.history(st))
 			p.ringLocked()
-			a.mu.Unlock()
-			return nil // publish does the rest
 		}
 	}
 	a.mu.Unlock()
-	return a.serve(b)
+	a.serve(b)
+	return nil
 }
 
 // publishNow serves what a majority signed, and goes on from it.
@@ -133,14 +133,14 @@ func (a *Authority) publishNow(p *period, st *noteState) error {
 	}
 	a.log.Info("consensus", keyPeriod, p.round.ValidAfter, keyRelays, len(b.Consensus.Relays),
 		keyVotes, len(b.Consensus.Votes), keySigned, len(st.signers))
-	return a.serve(b)
+	a.serve(b)
+	return nil
 }
 
 // serve makes b the consensus that others get here, unless there is a newer one.
-func (a *Authority) serve(b *directory.Bundle) error {
+func (a *Authority) serve(b *directory.Bundle) {
 	if err := a.cache.Put(b); err != nil && !errors.Is(err, directory.ErrOlder) {
 		a.log.Error("consensus not kept on disk", keyError, err) // it is served all the same
 	}
 	a.reg.listed(b.Consensus)
-	return nil
 }

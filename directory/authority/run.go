@@ -266,7 +266,7 @@ func (a *Authority) countedVotes(ctx context.Context, p *period) ([]*directory.V
 		}
 		a.mu.Unlock()
 		if first {
-			a.keepEvidence(p, o.evidence)
+			a.errands.Go(func() { a.keepEvidence(p, o.evidence) })
 			first = false
 		}
 		if len(o.missing) == 0 {

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -37,7 +38,7 @@ var (
 // The store's buckets. A key is a time in milliseconds, an identity or a
 // number, big-endian.
 var (
-	bucketMeta        = []byte("meta")        // by name
+	bucketMeta        = []byte("meta")        // by name; by name of a bucket, the newest key removed from it
 	bucketVotes       = []byte("votes")       // own votes, by valid-after
 	bucketSigned      = []byte("signed")      // own signed checkpoints, by valid-after
 	bucketRelays      = []byte("relays")      // relayRecord, by identity
@@ -90,9 +91,9 @@ func (s *store) close() error { return s.db.Close() }
 
 func timeKey(t time.Time) []byte { return binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli())) }
 
-// once puts doc under the period unless something is there already or a later
-// period was served, and returns what is there. After it returns without an
-// error, the result is on the disk.
+// once puts doc under the period unless something is there already, and returns
+// what is there. Periods whose document may have been there and is not kept any
+// more are refused. After it returns without an error, the result is on the disk.
 func (s *store) once(bucket []byte, period time.Time, doc []byte) (kept []byte, err error) {
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		b, key := tx.Bucket(bucket), timeKey(period)
@@ -100,14 +101,11 @@ func (s *store) once(bucket []byte, period time.Time, doc []byte) (kept []byte, 
 			kept = append([]byte{}, old...)
 			return nil
 		}
-		if last, _ := b.Cursor().Last(); last != nil && string(last) > string(key) {
-			return errOtherOwn // the clock went back: what was signed then may be gone from here
-		}
-		if err := b.Put(key, doc); err != nil {
-			return err
+		if pruned := tx.Bucket(bucketMeta).Get(bucket); pruned != nil && bytes.Compare(key, pruned) <= 0 {
+			return errOtherOwn
 		}
 		kept = doc
-		return prune(b)
+		return errors.Join(b.Put(key, doc), prune(tx, bucket))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep before signing: %w", err)
@@ -115,19 +113,25 @@ func (s *store) once(bucket []byte, period time.Time, doc []byte) (kept []byte, 
 	return kept, nil
 }
 
-// prune keeps the newest entries of a bucket of own documents.
-func prune(b *bbolt.Bucket) error {
-	var old [][]byte
-	c, n := b.Cursor(), 0
-	for k, _ := c.Last(); k != nil; k, _ = c.Prev() {
-		if n++; n > keepPeriods {
-			old = append(old, append([]byte{}, k...))
-		}
+// prune keeps the newest entries of a bucket of own documents, and notes the
+// newest that it removes.
+func prune(tx *bbolt.Tx, bucket []byte) error {
+	b, meta := tx.Bucket(bucket), tx.Bucket(bucketMeta)
+	var kept [][]byte
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		kept = append(kept, append([]byte{}, k...))
 	}
-	for _, k := range old {
-		if err := b.Delete(k); err != nil {
+	for len(kept) > keepPeriods {
+		if pruned := meta.Get(bucket); pruned == nil || bytes.Compare(kept[0], pruned) > 0 {
+			if err := meta.Put(bucket, kept[0]); err != nil {
+				return err
+			}
+		}
+		if err := b.Delete(kept[0]); err != nil {
 			return err
 		}
+		kept = kept[1:]
 	}
 	return nil
 }

@@ -61,9 +61,37 @@ func TestNothingIsSignedForAPeriodThatMayBeForgotten(t *testing.T) {
 	if doc, err := s.own(bucketVotes, last); len(doc) != 1 || err != nil {
 		t.Errorf("newest vote: %x (%v)", doc, err)
 	}
-	for _, at := range []time.Time{epoch, last.Add(-time.Minute)} { // the clock went back
-		if kept, err := s.once(bucketVotes, at, []byte("other")); !errors.Is(err, errOtherOwn) || kept != nil {
-			t.Errorf("signed %q for a period before the newest (%v)", kept, err)
+	if kept, err := s.once(bucketVotes, epoch, []byte("other")); !errors.Is(err, errOtherOwn) || kept != nil {
+		t.Errorf("signed %q for a period whose vote is forgotten (%v)", kept, err)
+	}
+	if kept, err := s.once(bucketVotes, last.Add(-time.Minute), []byte("other")); err != nil || string(kept) != "other" {
+		t.Errorf("a period that was surely left out: %q (%v)", kept, err)
+	}
+}
+
+func TestClockThatWasFarAheadLocksNothing(t *testing.T) {
+	s := testStore(t, t.TempDir())
+	for i := range 2 * keepPeriods { // half of them are kept
+		if _, err := s.once(bucketVotes, epoch.AddDate(1, 0, i), []byte("ahead")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.once(bucketVotes, epoch, []byte("now")); !errors.Is(err, errOtherOwn) {
+		t.Errorf("a period before forgotten ones: %v", err)
+	}
+	s = testStore(t, t.TempDir())
+	for i := range keepPeriods {
+		if _, err := s.once(bucketVotes, epoch.AddDate(1, 0, i), []byte("ahead")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		at := epoch.Add(time.Duration(i) * time.Hour)
+		if kept, err := s.once(bucketVotes, at, []byte("now")); err != nil || string(kept) != "now" {
+			t.Errorf("period %d after the clock was set right: %q (%v)", i, kept, err)
+		}
+		if _, err := s.once(bucketVotes, at, []byte("again")); !errors.Is(err, errOtherOwn) {
+			t.Errorf("period %d again: %v", i, err)
 		}
 	}
 }
