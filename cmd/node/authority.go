@@ -14,10 +14,11 @@ import (
 // RunAuthority runs a directory authority until ctx ends: a relay that carries
 // nobody's circuits, whose directory is the authority's.
 func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
-	network, err := cfg.open(o)
+	network, lock, err := cfg.open(o)
 	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	set, err := keys.Load(KeyDir(cfg.State))
 	if err != nil {
 		return fmt.Errorf("an authority's keys are made before the network file, by 'tunic keys create-authority': %w", err)
@@ -50,7 +51,7 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 		voted <- a.Run(ctx)
 		cancel()
 	}()
-	err = runRelay(ctx, r, newStatus("authority", network.Name), cfg.State, o, func(s *Status) {
+	err = runRelay(ctx, r, newStatus("authority", network), cfg.State, o, func(s *Status) {
 		as := a.Status()
 		s.Authority = &as
 	}, nil)

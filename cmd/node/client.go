@@ -12,10 +12,11 @@ import (
 
 // RunClient runs a client with its proxy until ctx ends.
 func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
-	network, err := cfg.open(o)
+	network, lock, err := cfg.open(o)
 	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	listeners, err := listen(cfg.Socks.Listen)
 	if err != nil {
 		return fmt.Errorf("SOCKS proxy: %w", err)
@@ -30,7 +31,8 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	base := newStatus("client", network.Name)
+	defer announceStop(ctx, func() { cancel(nil) })()
+	base := newStatus("client", network)
 	control, err := serveControl(cfg.State, func() Status {
 		s, cs := base, c.Status()
 		s.Client = &cs
@@ -40,7 +42,6 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 		return err
 	}
 	defer control.close()
-	defer notifyStopping()
 
 	// The proxy listens from the start: requests wait until the client is ready.
 	socks := proxy.NewServer(c, o.Log)

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -136,10 +135,6 @@ func (c *Common) check() error {
 	}
 	return c.Log.check()
 }
-
-// stopGrace bounds how long a node takes to stop after it was told to; a
-// second signal ends it at once.
-const stopGrace = 10 * time.Second
 
 // StateOf returns the state directory that the configuration file at path names,
 // whichever role it is for.

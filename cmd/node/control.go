@@ -60,6 +60,7 @@ func RuntimeDir() string {
 // A control answers questions on a node's control socket.
 type control struct {
 	path string
+	own  string // the directory made for the socket alone; empty if it is the state directory
 	http *http.Server
 	done chan struct{} // closed when the server's goroutine ends
 }
@@ -70,6 +71,12 @@ func serveControl(state string, status func() Status, stop func()) (*control, er
 	path, err := SocketPath(state, RuntimeDir())
 	if err != nil {
 		return nil, err
+	}
+	own := ownDir(path, state)
+	if own != "" {
+		if err := makePrivate(own); err != nil {
+			return nil, fmt.Errorf("control socket: %w", err)
+		}
 	}
 	_ = os.Remove(path) // of a node that died; the state directory's lock says that we are alone
 	ln, err := listenPrivate(path)
@@ -85,7 +92,7 @@ func serveControl(state string, status func() Status, stop func()) (*control, er
 		w.WriteHeader(http.StatusNoContent)
 		stop()
 	})
-	c := &control{path: path, done: make(chan struct{}), http: &http.Server{
+	c := &control{path: path, own: own, done: make(chan struct{}), http: &http.Server{
 		Handler: mux, ReadTimeout: controlTimeout, WriteTimeout: controlTimeout, MaxHeaderBytes: 4 << 10}}
 	go func() { // ends with close
 		defer close(c.done)
@@ -98,17 +105,40 @@ func (c *control) close() {
 	_ = c.http.Close()
 	<-c.done
 	_ = os.Remove(c.path)
+	if c.own != "" {
+		_ = os.Remove(c.own)
+	}
+}
+
+// ownDir returns the directory of the socket where that is not the state
+// directory.
+func ownDir(socket, state string) string {
+	if abs, err := filepath.Abs(state); err != nil || filepath.Dir(socket) == abs {
+		return ""
+	}
+	return filepath.Dir(socket)
+}
+
+// makePrivate makes a directory where everybody may make one. What somebody
+// else put in its place is refused.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || !ours(info) {
+		return fmt.Errorf("%s is not a directory of this user", dir)
+	}
+	return nil
 }
 
 // listenPrivate makes a Unix socket that only this user can open: its directory
-// has mode 0700 from before the socket is there. A directory that is somebody
-// else's can't be given that mode, and is refused.
+// has mode 0700 from before the socket is there.
 func listenPrivate(path string) (net.Listener, error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := os.Chmod(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	ln, err := net.Listen("unix", path)

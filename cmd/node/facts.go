@@ -32,7 +32,7 @@ func WriteFacts(path string, a directory.Authority) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, b, 0o644) // public
+	return os.WriteFile(path, b, 0o600) // public, but its directory is not
 }
 
 // ReadFacts reads what [WriteFacts] wrote.

@@ -22,9 +22,7 @@ func (o Options) event(e Event) {
 	if o.Events != nil {
 		o.Events(e)
 	}
-	if e.Ready {
-		notifyReady(e.Message)
-	}
+	notify(e)
 }
 
 // maxNetworkFile bounds a network file, in bytes; our choice, a network of nine
@@ -52,23 +50,25 @@ func LoadNetwork(path string) (*directory.Network, error) {
 	return n, nil
 }
 
-// open checks what all nodes share and reads the network file. It warns where
-// the network gives up what keeps exits away from private addresses.
-func (c *Common) open(o Options) (*directory.Network, error) {
+// open checks what all nodes share, reads the network file and takes the state
+// directory until the file returned is closed. It warns where the network gives
+// up what keeps exits away from private addresses.
+func (c *Common) open(o Options) (*directory.Network, *os.File, error) {
 	if err := c.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	n, err := LoadNetwork(c.Network)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := os.MkdirAll(c.State, 0o700); err != nil {
-		return nil, err
+	lock, err := lockState(c.State)
+	if err != nil {
+		return nil, nil, err
 	}
 	if n.PrivateAddresses {
 		o.Log.Warn("this network allows private addresses: exits reach loopback and local networks; for tests only", "network", n.Name)
 	}
-	return n, nil
+	return n, lock, nil
 }
 
 // watchReload calls reload for each value of o.Reload until ctx ends.

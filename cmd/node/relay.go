@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"runtime"
 	"time"
 
@@ -19,10 +20,11 @@ const defaultNickname = "unnamed"
 
 // RunRelay runs a relay until ctx ends.
 func RunRelay(ctx context.Context, cfg RelayConfig, o Options) error {
-	network, err := cfg.open(o)
+	network, lock, err := cfg.open(o)
 	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	set, err := loadKeys(cfg.State, keys.LoadOrCreate)
 	if err != nil {
 		return err
@@ -35,8 +37,14 @@ func RunRelay(ctx context.Context, cfg RelayConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	reload := func() error { return cfg.reload(r, o) }
-	return runRelay(ctx, r, newStatus("relay", network.Name), cfg.State, o, nil, reload)
+	var file RelayConfig // cfg without the flags over it
+	if o.Config != "" {
+		if err := Load(o.Config, &file); err != nil {
+			return errors.Join(err, r.Close())
+		}
+	}
+	reload := func() error { return file.reload(r, o) }
+	return runRelay(ctx, r, newStatus("relay", network), cfg.State, o, nil, reload)
 }
 
 // relay returns what package relay needs.
@@ -81,7 +89,7 @@ func (c *RelayConfig) families() ([]keys.Certificate, error) {
 func platform() string { return "tunic " + Version + " on " + runtime.GOOS }
 
 // reload reads the configuration again and takes over what can change while
-// the relay runs: bandwidth and exit policy.
+// the relay runs: bandwidth and exit policy. c is the file as it was.
 func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
 	if o.Config == "" {
 		return errors.New("there is no configuration file to read again")
@@ -99,7 +107,17 @@ func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
 	}
 	r.SetBandwidth(fresh.BandwidthRate, fresh.Burst, fresh.DirectoryRate)
 	r.SetPolicy(policy)
+	if !reflect.DeepEqual(c.lasting(), fresh.lasting()) {
+		o.Log.Warn("other keys than bandwidth and exit_policy have changed: they count from the next start")
+	}
+	*c = fresh
 	return nil
+}
+
+// lasting returns what reload does not change.
+func (c RelayConfig) lasting() RelayConfig {
+	c.BandwidthRate, c.Burst, c.DirectoryRate, c.ExitPolicy = 0, 0, 0, nil
+	return c
 }
 
 // runRelay runs r, alone or as part of an authority, with its control socket.
@@ -108,6 +126,7 @@ func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o 
 	defer r.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer announceStop(ctx, cancel)()
 	control, err := serveControl(state, func() Status {
 		s, rs := base, r.Status()
 		s.Relay = &rs
@@ -120,7 +139,6 @@ func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o 
 		return err
 	}
 	defer control.close()
-	defer notifyStopping()
 	go func() { // ends with ctx
 		select {
 		case <-r.Ready():

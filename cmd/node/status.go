@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tunic/client"
+	"tunic/directory"
 	"tunic/directory/authority"
 	"tunic/relay"
 )
@@ -17,6 +18,8 @@ type Status struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	Network string    `json:"network"`
+	// Authorities are the names that the network file gives, by identity.
+	Authorities map[string]string `json:"authorities"`
 
 	Client    *client.Status    `json:"client,omitempty"`
 	Relay     *relay.Status     `json:"relay,omitempty"`
@@ -32,6 +35,10 @@ type Event struct {
 	Socks   string `json:"socks,omitempty"` // the proxy's address, once it listens
 }
 
-func newStatus(role, network string) Status {
-	return Status{Role: role, PID: os.Getpid(), Started: time.Now(), Network: network}
+func newStatus(role string, n *directory.Network) Status {
+	names := make(map[string]string, len(n.Authorities))
+	for i := range n.Authorities {
+		names[n.Authorities[i].ID.String()] = n.Authorities[i].Name
+	}
+	return Status{Role: role, PID: os.Getpid(), Started: time.Now(), Network: n.Name, Authorities: names}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -112,10 +113,14 @@ func newTestnetStatus() *cobra.Command {
 			fmt.Fprintln(w, "NODE\tROLE\tPID\tSTATE\tSOCKS")
 			for _, n := range nodes {
 				state := "down"
-				if s, err := node.Ask(cmd.Context(), n.State()); err == nil {
+				s, err := node.Ask(cmd.Context(), n.State())
+				switch {
+				case err == nil:
 					state = summary(s)
-				} else {
+				case errors.Is(err, node.ErrNotRunning):
 					down++
+				default:
+					state = "no answer: " + err.Error()
 				}
 				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", n.Name, n.Role, n.PID, state, n.Socks)
 			}
