@@ -150,6 +150,9 @@ func (s *Stream) read(p []byte) (n int, err error) {
 // again before it has all, so that the way stays filled. mu is held.
 func (s *Stream) consumed(n int) error {
 	s.end.unread.Add(int64(-n))
+	if s.unread() <= xoffLimit {
+		s.rx.full = time.Time{}
+	}
 	if !s.rx.off || s.unread() > xonLimit || s.rx.gotEnd != 0 || s.rx.closed || s.rx.gone != nil {
 		return nil
 	}
