@@ -117,7 +117,7 @@ func TestBadConsensusIsRefusedAndNamed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, 7, 3)
-				w.latency = 0
+				w.slow(0)
 				held := &memory{}
 				if test.held {
 					old := *w.bundle.Consensus

@@ -96,11 +96,32 @@ func TestDeadGuardIsLeftAtOnceAndUsedAgain(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		w.revive(first)
 		time.Sleep(30 * time.Second)
+		for _, s := range c.Status().Circuits {
+			if s.State == "clean" && s.Hops[0].Nickname != first {
+				t.Errorf("an unused circuit goes through %s", s.Hops[0].Nickname)
+			}
+		}
 		conn = get(t, c, "someone else")
 		if got := conn.Hops()[0].Nickname; got != first {
 			t.Errorf("30 s after its return the guard is %s, want %s", got, first)
 		}
 		conn.Close()
+	})
+}
+
+// Circuits that were built before a silence are in doubt: the second try takes
+// one whose relays have answered since.
+func TestSilenceCostsOneTry(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		time.Sleep(time.Minute) // all unused circuits are old
+		w.freeze(guard(c, 0))
+		w.slow(3 * time.Second) // so that none is new when the first try ends
+		began := time.Now()
+		conn := get(t, c, "")
+		defer conn.Close()
+		if took := time.Since(began); took < firstTry || took > 2*firstTry+5*time.Second {
+			t.Errorf("took %v", took)
+		}
 	})
 }
 
@@ -125,7 +146,7 @@ func TestHangingGuardIsHedged(t *testing.T) {
 		if got := conn.Hops()[0].Nickname; got != second {
 			t.Errorf("guard %s, want the second, %s", got, second)
 		}
-		time.Sleep(hopTime)
+		time.Sleep(hopLimit)
 		if s := c.Status().Guards[0]; s.Nickname != first && s.State == "unreachable" {
 			t.Errorf("first guard: %v", s)
 		}

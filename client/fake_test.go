@@ -24,11 +24,11 @@ import (
 // A world is a network without wires: relays that answer after a while, refuse,
 // or say nothing, and exits that do what a test says.
 type world struct {
-	file    *directory.Network
-	latency time.Duration // of one hop's handshake
-	ahead   time.Duration // the relays' clocks
+	file  *directory.Network
+	ahead time.Duration // the relays' clocks
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex    // guards what follows
+	latency  time.Duration // of one hop's handshake
 	bundle   *directory.Bundle
 	dead     map[keys.RelayID]bool // refuse at once
 	silent   map[keys.RelayID]bool // never answer
@@ -119,22 +119,35 @@ func (w *world) answer(ctx context.Context, id keys.RelayID) error {
 		return context.Cause(ctx)
 	}
 	select {
-	case <-time.After(w.latency):
+	case <-time.After(w.hopTime()):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// hopTime is how long the real network waits for a hop.
-const hopTime = 10 * time.Second
+func (w *world) hopTime() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.latency
+}
+
+// slow sets how long each hop takes.
+func (w *world) slow(latency time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.latency = latency
+}
+
+// hopLimit is how long the real network waits for a hop.
+const hopLimit = 10 * time.Second
 
 func (w *world) build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error) {
 	w.mu.Lock()
 	w.guards = append(w.guards, p[path.Guard].ID)
 	w.mu.Unlock()
 	for i, r := range p {
-		hop, cancel := context.WithTimeout(ctx, hopTime)
+		hop, cancel := context.WithTimeout(ctx, hopLimit)
 		err := w.answer(hop, r.ID)
 		cancel()
 		switch {
@@ -330,7 +343,7 @@ func (s *fakeStream) WaitConnected(ctx context.Context) error {
 		v.after = time.Hour
 	}
 	select {
-	case <-time.After(v.after + 3*s.c.w.latency):
+	case <-time.After(v.after + 3*s.c.w.hopTime()):
 	case <-s.c.done:
 		return s.c.Err()
 	case <-ctx.Done():

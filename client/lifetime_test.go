@@ -38,6 +38,31 @@ func TestDirtyCircuitTakesNoNewStreams(t *testing.T) {
 	})
 }
 
+// A circuit whose streams are not over at both ends stays, though the
+// application has closed them.
+func TestCircuitWaitsForItsStreams(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		conn := get(t, c, "")
+		f := conn.e.circuit.(*fakeCircuit)
+		half := func(d int) {
+			f.mu.Lock()
+			f.open += d
+			f.mu.Unlock()
+		}
+		half(1)
+		conn.Close()
+		time.Sleep(time.Hour)
+		if f.Err() != nil {
+			t.Error("closed with a stream that is not over")
+		}
+		half(-1)
+		time.Sleep(2 * time.Minute)
+		if f.Err() == nil {
+			t.Error("open without streams")
+		}
+	})
+}
+
 func TestUnusedCircuitsAreRenewed(t *testing.T) {
 	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
 		time.Sleep(time.Second)

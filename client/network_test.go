@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"tunic/cell"
 	"tunic/cell/link"
+	"tunic/circuit"
 	"tunic/client"
 	"tunic/directory"
 	"tunic/directory/directorytest"
@@ -311,6 +313,31 @@ func TestRelaysDieUnderLoad(t *testing.T) {
 			if dead := h.ID == hops[0].ID || h.ID == hops[2].ID; dead && s.State != "building" {
 				t.Errorf("a circuit through a dead relay is in the pool: %v", s.State)
 			}
+		}
+	}
+}
+
+// A link that turns out to be dead is no reason to blame the guard: the first
+// hop is tried once more, over a new link, and not twice.
+func TestDeadLinkIsReplacedOnce(t *testing.T) {
+	nw := newNet(t, 3, 1)
+	r := nw.relays[0]
+	public, _ := r.set.Link()
+	target := link.Target{ID: r.ID(), Key: public, Addrs: []netip.AddrPort{r.addr}}
+	lost := errors.New("lost")
+	for dead, want := range map[int]error{0: nil, 1: nil, 2: lost} {
+		links := map[*link.Link]bool{}
+		err := client.FirstHop(t.Context(), nw.file, target, func(l *link.Link) (*circuit.Circuit, error) {
+			links[l] = true
+			if len(links) <= dead {
+				l.Close()
+				<-l.Done()
+				return nil, lost
+			}
+			return nil, nil
+		})
+		if !errors.Is(err, want) || len(links) != min(dead+1, 2) {
+			t.Errorf("%d dead links: %v over %d links, want %v", dead, err, len(links), want)
 		}
 	}
 }

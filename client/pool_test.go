@@ -55,11 +55,12 @@ func TestPoolKeepsItsPromises(t *testing.T) {
 			}
 			return rapid.SampledFrom(list).Draw(rt, "circuit")
 		}
-		took := func(rt *rapid.T, e *entry, w wish) {
+		lost := map[*entry]bool{}
+		took := func(rt *rapid.T, e *entry, w wish, late bool) {
 			if key, ok := owner[e]; ok && key != w.key {
 				rt.Fatalf("a circuit of %q went to %q", key, w.key)
 			}
-			if !path.Serves(e.path[path.Exit], w.need) || e.stage != open || e.retired || e.opened.Before(w.since) {
+			if !path.Serves(e.path[path.Exit], w.need) || e.stage != open || e.retired || e.opened.Before(w.since) || lost[e] && !late {
 				rt.Fatalf("a circuit that does not serve: %+v for %+v", e, w)
 			}
 			owner[e] = w.key
@@ -73,7 +74,7 @@ func TestPoolKeepsItsPromises(t *testing.T) {
 				}
 				p.predict(w.need.Port, now)
 				if e := p.take(w, now); e != nil {
-					took(rt, e, w)
+					took(rt, e, w, false)
 					return
 				}
 				x := &waiter{w, make(chan grant, 1)}
@@ -101,9 +102,10 @@ func TestPoolKeepsItsPromises(t *testing.T) {
 			},
 			"lost": func(rt *rapid.T) {
 				e := any(rt, open)
-				if !e.dead() {
+				if !lost[e] {
 					close(e.circuit.(*standing).done)
 				}
+				lost[e] = true
 				if rapid.Bool().Draw(rt, "known") {
 					p.remove(e)
 				}
@@ -136,7 +138,7 @@ func TestPoolKeepsItsPromises(t *testing.T) {
 				for _, w := range waiters {
 					select {
 					case g := <-w.got:
-						took(rt, g.e, w.wish)
+						took(rt, g.e, w.wish, true) // it may have been lost since
 					default:
 						left = append(left, w)
 					}
@@ -161,7 +163,7 @@ func TestPoolKeepsItsPromises(t *testing.T) {
 		})
 		// With time and success everybody is served, and the stock is full.
 		for _, e := range slices.Clone(p.entries) {
-			if e.stage == building || e.dead() {
+			if e.stage == building || lost[e] {
 				p.remove(e)
 			}
 		}

@@ -35,7 +35,7 @@ func TestFirstStartAsksMirrorsThenAuthorities(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, 7, 3)
-				w.latency = 0
+				w.slow(0)
 				for i := range test.mirrors {
 					f := directory.Fallback{ID: relayID(string(rune('A' + i)))}
 					w.file.Fallbacks = append(w.file.Fallbacks, f)
