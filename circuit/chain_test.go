@@ -63,7 +63,7 @@ func TestEveryLength(t *testing.T) {
 
 func TestBulkDown(t *testing.T) {
 	c := newClient(newNetwork(t, 3)).build(3)
-	const kib = 8 << 10
+	const kib = 4 << 10
 	s, err := c.Dial(t.Context(), "source", kib, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestBulkDown(t *testing.T) {
 
 func TestBulkUp(t *testing.T) {
 	c := newClient(newNetwork(t, 3)).build(3)
-	const size = 8 << 20
+	const size = 4 << 20
 	s, err := c.Dial(t.Context(), "sum", 1, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestBulkUp(t *testing.T) {
 // both ends, while the readers seal SENDMEs between them.
 func TestManyStreamsKeepTheirOrder(t *testing.T) {
 	c := newClient(newNetwork(t, 3)).build(3)
-	const streams, size = 16, 256 << 10
+	const streams, size = 16, 128 << 10
 	var wg sync.WaitGroup
 	for range streams {
 		wg.Go(func() {
@@ -275,7 +275,7 @@ func TestResetAfterData(t *testing.T) {
 func TestCloseInTheMiddle(t *testing.T) {
 	nw := newNetwork(t, 3)
 	c := newClient(nw).build(3)
-	for range 20 {
+	for range 10 {
 		for _, half := range []bool{false, true} {
 			s, err := c.Begin("source", 60<<10, 0)
 			if err != nil {
