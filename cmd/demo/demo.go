@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -34,21 +33,25 @@ const ( // our choice
 	streamMiB  = 64               // fetched to measure one stream
 )
 
+// errInterrupted says that a check was stopped before its last step.
+var errInterrupted = errors.New("interrupted")
+
 // A tour is a demo under way.
 type tour struct {
 	Options
 	*Progress
-	net  *localnet.Network
-	site *site
-	web  *http.Client
-	ids  map[string]string // identities of the relays, by name
+	net   *localnet.Network
+	site  *site
+	proxy dialer // through the network, as one user
+	web   *http.Client
+	ids   map[string]string // identities of the relays, by name
 }
 
 // Run runs the tour until ctx ends, or with o.Check until the last step. An
 // error says which step failed.
 func Run(ctx context.Context, o Options) (err error) {
 	t := &tour{Options: o, Progress: NewProgress(o.Out)}
-	defer func() { err = errors.Join(err, t.close(err == nil)) }()
+	defer func() { err = errors.Join(err, t.close(err == nil || errors.Is(err, errInterrupted))) }()
 	steps := []struct {
 		name string
 		do   func(context.Context) error
@@ -61,7 +64,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() == nil:
+			case o.Check:
+				return fmt.Errorf("%s: %w", s.name, errInterrupted)
+			default:
 				return nil // the reader has seen enough
 			}
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -97,11 +104,10 @@ func (t *tour) start(ctx context.Context) error {
 	if t.net, err = localnet.Start(ctx, plan, localnet.Options{Tied: true, Report: t.Report(plan)}); err != nil {
 		return err
 	}
-	proxy, err := url.Parse("socks5h://reader:demo@" + t.net.Node("client1").Socks)
-	if err != nil {
+	if t.proxy, err = newProxy(t.net.Node("client1").Socks); err != nil {
 		return err
 	}
-	t.web = &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	t.web = &http.Client{Transport: &http.Transport{DialContext: t.proxy.DialContext}}
 	t.Line("  ready after %s, SOCKS proxy on %s", t.Since(), t.net.Node("client1").Socks)
 	if t.net.File.SameSubnet {
 		t.Line("  (only 127.0.0.1 answers on this system: all relays share it, and the rule of one relay per /16 is off)")
@@ -140,6 +146,11 @@ func (t *tour) firstFetch(ctx context.Context) error {
 	if t.target() == "" {
 		return nil
 	}
+	release, err := t.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	n, took, err := fetch(ctx, t.web, t.target())
 	if err != nil {
 		return err
@@ -148,12 +159,22 @@ func (t *tour) firstFetch(ctx context.Context) error {
 	return t.showSights(ctx)
 }
 
+// route holds a stream open and returns the route that it takes.
+func (t *tour) route(ctx context.Context) (route, error) {
+	release, err := t.hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return t.path(ctx)
+}
+
 // killMiddle kills the middle relay of the circuit in use and fetches again.
 func (t *tour) killMiddle(ctx context.Context) error {
 	if t.target() == "" {
 		return nil
 	}
-	before, err := t.path(ctx)
+	before, err := t.route(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,7 +189,7 @@ func (t *tour) killMiddle(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(began)
-	after, err := t.path(ctx)
+	after, err := t.route(ctx)
 	if err != nil {
 		return err
 	}

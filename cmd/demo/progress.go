@@ -32,17 +32,25 @@ func NewProgress(out io.Writer) *Progress {
 }
 
 // Report returns what turns the events of a network of that plan into steps:
-// half of the way is the relays', the other half the clients'.
+// half of the way is the servers', the other half the clients', who wait for
+// the first consensus.
 func (p *Progress) Report(plan localnet.Plan) func(localnet.Report) {
-	percent := map[string]int{}
-	nodes := max(1, plan.Authorities+plan.Relays+plan.Clients)
+	percent := map[*localnet.Node]int{}
 	return func(r localnet.Report) {
-		percent[r.Node.Name] = max(percent[r.Node.Name], r.Percent)
-		sum := 0
-		for _, v := range percent {
-			sum += v
+		percent[r.Node] = max(percent[r.Node], r.Percent)
+		servers, clients := 0, 0
+		for n, v := range percent {
+			if n.Role == localnet.Client {
+				clients += v
+			} else {
+				servers += v
+			}
 		}
-		p.step(sum/nodes, r.Node.Name+": "+r.Message)
+		done := servers / max(1, plan.Authorities+plan.Relays)
+		if plan.Clients > 0 {
+			done = (done + clients/plan.Clients) / 2
+		}
+		p.step(done, r.Node.Name+": "+r.Message)
 	}
 }
 

@@ -29,8 +29,7 @@ func (r route) has(name string) bool {
 	return slices.ContainsFunc(r, func(h hop) bool { return h.name == name })
 }
 
-// path returns the route that the last fetch took: the browser's connection is
-// still open, so its circuit is the one that has a stream.
+// path returns the route of the stream that is held open.
 func (t *tour) path(ctx context.Context) (route, error) {
 	s, err := node.Ask(ctx, t.net.Node("client1").State())
 	if err != nil {
@@ -72,7 +71,7 @@ func (t *tour) look(ctx context.Context, name string) (sight, error) {
 			v.relays = append(v.relays, t.nameOf(p.Address.String(), p.ID.String()))
 		}
 	}
-	v.targets = s.Relay.Destinations
+	v.targets = slices.Compact(s.Relay.Destinations) // sorted
 	return v, nil
 }
 

@@ -54,6 +54,10 @@ type Plan struct {
 	Socks       uint16 // the first client's port; 0 takes any free one
 	// Addresses allows the nodes to show addresses in their logs and status.
 	Addresses bool
+	// OneAddress puts all nodes on 127.0.0.1, as where no other address of
+	// loopback answers. The network's file then relaxes the rule that no two
+	// relays of a circuit are in one /16.
+	OneAddress bool
 	// Resolvers are the name servers of each relay, by its name; those that are
 	// not listed use the machine's.
 	Resolvers map[string][]netip.AddrPort

@@ -22,7 +22,7 @@ func write(plan Plan) (*Network, error) {
 	if err := os.MkdirAll(plan.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	own := ownAddresses()
+	own := !plan.OneAddress && ownAddresses()
 	for i := range plan.Authorities {
 		n.add(Authority, i, own, maxRelays+1+i)
 	}

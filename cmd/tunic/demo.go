@@ -27,7 +27,9 @@ own browser until Ctrl-C.`,
 				return usageError{fmt.Errorf("--check with --no-site has nothing to fetch: add --url")}
 			}
 			o.Out = cmd.OutOrStdout()
-			return demo.Run(cmd.Context(), o)
+			ctx, stop := untilHangup(cmd.Context())
+			defer stop()
+			return demo.Run(ctx, o)
 		},
 	}
 	p := cmd.Flags()

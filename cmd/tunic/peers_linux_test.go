@@ -108,3 +108,14 @@ func parseProcAddr(s string) netip.AddrPort {
 	n, _ := strconv.ParseUint(port, 16, 16)
 	return netip.AddrPortFrom(a.Unmap(), uint16(n))
 }
+
+// processesOf returns the processes whose command line names dir.
+func processesOf(dir string) (pids []string) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), dir) {
+			pids = append(pids, filepath.Base(filepath.Dir(path)))
+		}
+	}
+	return pids
+}

@@ -51,7 +51,9 @@ starts anew from nothing.`,
   tunic testnet up --dir net --authorities 5 --relays 9 --exits 3 --clients 2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return testnetUp(cmd.Context(), plan, cmd.ErrOrStderr())
+			ctx, stop := untilHangup(cmd.Context())
+			defer stop()
+			return testnetUp(ctx, plan, cmd.ErrOrStderr())
 		},
 	}
 	p := cmd.Flags()

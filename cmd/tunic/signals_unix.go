@@ -9,6 +9,12 @@ import (
 	"syscall"
 )
 
+// untilHangup returns a context that also ends when the terminal closes: for
+// commands that clean up after themselves and have nothing to reload.
+func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
 // reloads returns a channel with a value for each SIGHUP, until ctx ends.
 func reloads(ctx context.Context) <-chan struct{} {
 	hup := make(chan os.Signal, 1)

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A demoRun is the demo as a process of its own, whose files go to dir.
+type demoRun struct {
+	*exec.Cmd
+	dir    string
+	out    *bufio.Reader
+	stderr bytes.Buffer
+}
+
+func startDemo(t *testing.T, args ...string) *demoRun {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a network of processes")
+	}
+	d := &demoRun{dir: t.TempDir()}
+	d.Cmd = exec.Command(program(t), append([]string{"demo"}, args...)...)
+	d.Env = append(os.Environ(), "TMPDIR="+d.dir, "TMP="+d.dir)
+	d.Stderr = &d.stderr
+	out, err := d.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.out = bufio.NewReader(out)
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Process.Kill() })
+	return d
+}
+
+// until reads what the demo prints until a line holds word.
+func (d *demoRun) until(t *testing.T, word string) {
+	t.Helper()
+	var seen strings.Builder
+	for {
+		line, err := d.out.ReadString('\n')
+		seen.WriteString(line)
+		if strings.Contains(line, word) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("the demo ends before it prints %q:\n%s%s", word, seen.String(), d.stderr.String())
+		}
+	}
+}
+
+// end returns the rest of what the demo prints, and its exit status.
+func (d *demoRun) end(t *testing.T) (out string, status int) {
+	t.Helper()
+	rest, err := io.ReadAll(d.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return string(rest), exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return string(rest), 0
+}
+
+// takenPort is a port of loopback that somebody listens on.
+func takenPort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+// freePort is one that nobody listened on just now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+func TestDemoCheck(t *testing.T) {
+	taken := takenPort(t)
+	d := startDemo(t, "--check", "--port", taken)
+	out, status := d.end(t)
+	if status != 0 {
+		t.Fatalf("exit status %d:\n%s%s", status, out, d.stderr.String())
+	}
+	for _, want := range []string{
+		`port ` + taken + ` is taken`,
+		`(?m)^  100 %  client1: ready$`,
+		`ready after \S+, SOCKS proxy on 127\.0\.0\.1:\d+\n`,
+		`\d+ bytes in \S+ through three relays`,
+		`you ══▶ relay\d ══▶ relay\d ══▶ relay[567] ──▶ site`,
+		`guard .* saw the client, at 127\.0\.0\.1:.* not the destination\n`,
+		`middle .* neither the client nor the destination\n`,
+		`exit .* the destination, 127\.0\.0\.1:\d+; not the client\n`,
+		`killed relay\d, the middle relay\n  \d+ bytes again, \S+ after the kill, by relay`,
+		`one stream: 64 MiB in \S+, \d+ MiB/s`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("the demo does not print %q:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "\r") || strings.Contains(out, "\x1b") {
+		t.Error("what goes to a file holds control characters of a terminal")
+	}
+	d.leavesNothing(t)
+}
+
+// A step that fails is named, with its reason, and the logs stay.
+func TestDemoCheckFails(t *testing.T) {
+	d := startDemo(t, "--check", "--no-site", "--port", freePort(t), "--url", "http://127.0.0.1:"+freePort(t)+"/")
+	out, status := d.end(t)
+	if status != 1 || !strings.Contains(d.stderr.String(), "fetch a page through three relays: the network could not reach") ||
+		!strings.Contains(d.stderr.String(), "connection refused") {
+		t.Errorf("exit status %d, reason %q", status, d.stderr.String())
+	}
+	_, logs, ok := strings.Cut(out, "logs are in ")
+	if !ok {
+		t.Fatalf("the demo does not say where the logs are: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(strings.TrimSpace(logs), "relay1", "log")); err != nil {
+		t.Error(err)
+	}
+	d.leavesNoProcess(t)
+}
+
+// Whenever it is told to stop, the demo leaves nothing behind.
+func TestDemoStops(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such signals")
+	}
+	for _, stage := range []struct {
+		line   string
+		signal os.Signal
+		args   []string
+		status int
+	}{
+		{"tunic demo:", os.Interrupt, nil, 0},
+		{"auth", os.Interrupt, nil, 0},
+		{"ready after", os.Interrupt, []string{"--check"}, 1},
+		{"killed", syscall.SIGTERM, nil, 0},
+		{"Your turn", syscall.SIGHUP, nil, 0},
+	} {
+		t.Run(fmt.Sprint(stage.signal, " at ", stage.line), func(t *testing.T) {
+			d := startDemo(t, append(stage.args, "--port", freePort(t))...)
+			d.until(t, stage.line)
+			if err := d.Process.Signal(stage.signal); err != nil {
+				t.Fatal(err)
+			}
+			if out, status := d.end(t); status != stage.status {
+				t.Errorf("exit status %d, want %d:\n%s%s", status, stage.status, out, d.stderr.String())
+			}
+			d.leavesNothing(t)
+		})
+	}
+}
+
+// Where the demo is killed, its nodes notice.
+func TestDemoKilled(t *testing.T) {
+	for _, line := range []string{"relay", "ready after"} {
+		d := startDemo(t, "--port", freePort(t))
+		d.until(t, line)
+		if err := d.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = d.end(t)
+		d.leavesNoProcess(t)
+	}
+}
+
+func (d *demoRun) leavesNothing(t *testing.T) {
+	t.Helper()
+	d.leavesNoProcess(t)
+	if left, err := os.ReadDir(d.dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// leavesNoProcess waits until no process has to do with the demo's files.
+func (d *demoRun) leavesNoProcess(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := processesOf(d.dir)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("processes left behind: %v", left)
+		}
+	}
+}
