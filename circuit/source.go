@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"tunic/cell"
+	"tunic/cell/socket"
 )
 
 // readSize is how much ReadFrom takes from its reader at a time, in bytes: what
@@ -30,7 +31,7 @@ type source struct {
 }
 
 func newSource(r io.Reader) *source {
-	s := &source{r: r, raw: rawConn(r)}
+	s := &source{r: r, raw: socket.Raw(r)}
 	s.try = s.tryRead
 	return s
 }
@@ -55,12 +56,12 @@ func (s *source) next() ([]byte, error) {
 // tryRead reads what is there; false waits until there may be something.
 func (s *source) tryRead(fd uintptr) bool {
 	s.buf = readBuffers.Get().(*[readSize]byte)
-	s.n, s.err = readSocket(fd, s.buf[:])
+	s.n, s.err = socket.Read(fd, s.buf[:])
 	if s.err == nil {
 		return true
 	}
 	s.release()
-	return !errors.Is(s.err, errWouldBlock)
+	return !errors.Is(s.err, socket.ErrWouldBlock)
 }
 
 // release gives the buffer back.

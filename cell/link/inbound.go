@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"tunic/cell/socket"
 )
 
 // readBufferSize is our choice, in bytes: a few records, so that a busy link reads
@@ -50,7 +52,7 @@ type inbound struct {
 var errPoked = errors.New("poked")
 
 func newInbound(conn net.Conn, o *opener) *inbound {
-	in := &inbound{conn: conn, opener: o, raw: rawConn(conn)}
+	in := &inbound{conn: conn, opener: o, raw: socket.Raw(conn)}
 	in.attempt = in.readOnce
 	return in
 }
@@ -124,8 +126,8 @@ func (in *inbound) readOnce(fd uintptr) bool {
 	if in.buf == nil {
 		in.buf = readBuffers.Get().(*readBuffer)
 	}
-	n, err := readSocket(fd, in.buf[in.to:])
-	if errors.Is(err, errWouldBlock) {
+	n, err := socket.Read(fd, in.buf[in.to:])
+	if errors.Is(err, socket.ErrWouldBlock) {
 		in.releaseIfEmpty()
 		if !in.partial() || !in.since.IsZero() {
 			return false

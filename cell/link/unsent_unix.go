@@ -6,12 +6,14 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"tunic/cell/socket"
 )
 
 // keepUnsentShort bounds what the kernel holds of ours without having sent it, so
 // that cells wait where the scheduler can still choose among them.
 func keepUnsentShort(conn net.Conn) {
-	raw := rawConn(conn)
+	raw := socket.Raw(conn)
 	if raw == nil {
 		return
 	}

@@ -1,0 +1,44 @@
+//go:build unix
+
+package socket
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+// ErrWouldBlock says that there is nothing to read yet.
+var ErrWouldBlock error = syscall.EAGAIN
+
+// Raw returns the socket behind conn, nil if conn is anything but a plain TCP
+// connection: what wraps one may change its bytes. Its Read method, given a
+// function that calls [Read], waits until there is something.
+func Raw(conn any) syscall.RawConn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// Read reads from a socket that does not block. At the end of the stream the
+// error is io.EOF.
+func Read(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), b)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
