@@ -296,11 +296,6 @@ func TestDirectoryOfARelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s, err := c.DialDir(nw.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
-	nw.getConsensus(s)
 	if _, err := c.Dial(nw.ctx(), "127.0.0.1", 80, 0); !errors.Is(err, circuit.ErrNotAllowed) {
 		t.Errorf("begin: %v", err)
 	}
@@ -312,7 +307,7 @@ func TestDirectoryOfARelay(t *testing.T) {
 		}
 		open = append(open, s)
 	}
-	s, err = c.DialDir(nw.ctx())
+	s, err := c.DialDir(nw.ctx())
 	if err == nil {
 		s.SetReadDeadline(time.Now().Add(patience))
 		_, err = s.Read(make([]byte, 1))
@@ -320,6 +315,7 @@ func TestDirectoryOfARelay(t *testing.T) {
 	if end, ok := errors.AsType[*circuit.EndError](err); !ok || end.Reason != cell.EndResource {
 		t.Errorf("one stream too many: %v", err)
 	}
+	nw.getConsensus(open[0])
 	for _, s := range open {
 		s.Close()
 	}
