@@ -68,7 +68,7 @@ func Clear(ctx context.Context, dir string) error {
 	}
 	ours := map[string]bool{nodesFile: true, nodesFile + ".new": true, networkFile: true}
 	for _, n := range nodes {
-		if _, err := node.Ask(ctx, n.State()); err == nil {
+		if _, err := node.Ask(ctx, n.State()); err == nil || runs(n) {
 			return fmt.Errorf("%s: %w (tunic testnet down --dir %s)", dir, ErrRunning, dir)
 		}
 		ours[filepath.Base(n.Dir)] = true

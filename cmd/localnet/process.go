@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -128,8 +127,8 @@ func tail(path string) string {
 func (p *process) stop(ctx context.Context) error {
 	if p.stdin != nil {
 		p.stdin.Close()
-	} else if err := node.Stop(ctx, p.node.State()); err != nil && !errors.Is(err, node.ErrNotRunning) {
-		return err
+	} else if err := node.Stop(ctx, p.node.State()); err != nil {
+		_ = p.cmd.Process.Signal(os.Interrupt) // not listening yet; where there are no signals it is killed below
 	}
 	t := time.NewTimer(killAfter)
 	defer t.Stop()

@@ -49,3 +49,11 @@ func fetchFrom(ctx context.Context, pool *link.Pool, n *directory.Network, a dir
 	m := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return c.DialDir(ctx) }}
 	return m.Get(ctx, path, maxDocument)
 }
+
+// VotePath returns where authorities keep a vote, for a while after the
+// consensus that it went into.
+func VotePath(validAfter time.Time, v directory.VoteRef) string {
+	return fmt.Sprintf("%s%d/%v/%v", pathVote, validAfter.UnixMilli(), v.Author, v.Digest)
+}
+
+const pathVote = "/tunic/1/vote/" // fixed by docs/protocol.md, "Directory over HTTP"

@@ -14,10 +14,10 @@ var ErrInUse = errors.New("state directory in use")
 // lockName is the file in the state directory that a running node holds locked.
 const lockName = "lock"
 
-// lockState makes the state directory where it is missing and takes it for this
-// process until the file returned is closed. Two processes with the same keys
-// would do each other, and their network, harm.
-func lockState(state string) (*os.File, error) {
+// Lock makes a state directory where it is missing and takes it for this process
+// until the file returned is closed. Two processes with the same keys would do
+// each other, and their network, harm.
+func Lock(state string) (*os.File, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
@@ -42,5 +42,5 @@ func inUse(state string) error {
 	if s, err := Ask(context.Background(), state); err == nil {
 		holder = fmt.Sprintf("the running %s, process %d", s.Role, s.PID)
 	}
-	return fmt.Errorf("%s: %w by %s: give each node a directory of its own", state, ErrInUse, holder)
+	return fmt.Errorf("%s: %w by %s", state, ErrInUse, holder)
 }

@@ -61,7 +61,7 @@ func (c *Common) open(o Options) (*directory.Network, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	lock, err := lockState(c.State)
+	lock, err := Lock(c.State)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -59,7 +59,7 @@ func (c *RelayConfig) relay(network *directory.Network, set *keys.Set, o Options
 	if c.Nickname == "" {
 		c.Nickname = defaultNickname
 	}
-	families, err := c.families()
+	families, err := c.families(set.ID())
 	if err != nil {
 		return relay.Config{}, err
 	}
@@ -73,12 +73,16 @@ func (c *RelayConfig) relay(network *directory.Network, set *keys.Set, o Options
 }
 
 // families parses the certificates by which families count the relay as theirs.
-func (c *RelayConfig) families() ([]keys.Certificate, error) {
+// One that has run out is the relay's to pass over.
+func (c *RelayConfig) families(id keys.RelayID) ([]keys.Certificate, error) {
 	var all []keys.Certificate
 	for _, text := range c.Family {
 		var cert keys.Certificate
 		if err := cert.UnmarshalText([]byte(text)); err != nil {
 			return nil, fmt.Errorf("family: not a certificate that 'tunic keys family' makes: %w", err)
+		}
+		if _, err := cert.FamilyMember(id, cert.NotBefore); err != nil {
+			return nil, fmt.Errorf("family: not a certificate for this relay, %v: %w", id, err)
 		}
 		all = append(all, cert)
 	}

@@ -21,7 +21,7 @@ own browser until Ctrl-C.`,
 		Example: `  tunic demo
   tunic demo --check              # all of it without staying; status 1 when a step fails
   tunic demo --url https://example.org/ --no-site`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.NoSite && o.Check && o.URL == "" {
 				return usageError{fmt.Errorf("--check with --no-site has nothing to fetch: add --url")}

@@ -1,83 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
-
-// A demoRun is the demo as a process of its own, whose files go to dir.
-type demoRun struct {
-	*exec.Cmd
-	dir    string
-	out    *bufio.Reader
-	stderr bytes.Buffer
-}
-
-func startDemo(t *testing.T, args ...string) *demoRun {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a network of processes")
-	}
-	d := &demoRun{dir: t.TempDir()}
-	d.Cmd = exec.Command(program(t), append([]string{"demo"}, args...)...)
-	d.Env = append(os.Environ(), "TMPDIR="+d.dir, "TMP="+d.dir)
-	d.Stderr = &d.stderr
-	out, err := d.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.out = bufio.NewReader(out)
-	if err := d.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Process.Kill() })
-	return d
-}
-
-// until reads what the demo prints until a line holds word.
-func (d *demoRun) until(t *testing.T, word string) {
-	t.Helper()
-	var seen strings.Builder
-	for {
-		line, err := d.out.ReadString('\n')
-		seen.WriteString(line)
-		if strings.Contains(line, word) {
-			return
-		}
-		if err != nil {
-			t.Fatalf("the demo ends before it prints %q:\n%s%s", word, seen.String(), d.stderr.String())
-		}
-	}
-}
-
-// end returns the rest of what the demo prints, and its exit status.
-func (d *demoRun) end(t *testing.T) (out string, status int) {
-	t.Helper()
-	rest, err := io.ReadAll(d.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = d.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return string(rest), exit.ExitCode()
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	return string(rest), 0
-}
 
 // takenPort is a port of loopback that somebody listens on.
 func takenPort(t *testing.T) string {
@@ -105,7 +38,7 @@ func freePort(t *testing.T) string {
 
 func TestDemoCheck(t *testing.T) {
 	taken := takenPort(t)
-	d := startDemo(t, "--check", "--port", taken)
+	d := startProgram(t, "demo", "--check", "--port", taken)
 	out, status := d.end(t)
 	if status != 0 {
 		t.Fatalf("exit status %d:\n%s%s", status, out, d.stderr.String())
@@ -134,7 +67,7 @@ func TestDemoCheck(t *testing.T) {
 
 // A step that fails is named, with its reason, and the logs stay.
 func TestDemoCheckFails(t *testing.T) {
-	d := startDemo(t, "--check", "--no-site", "--port", freePort(t), "--url", "http://127.0.0.1:"+freePort(t)+"/")
+	d := startProgram(t, "demo", "--check", "--no-site", "--port", freePort(t), "--url", "http://127.0.0.1:"+freePort(t)+"/")
 	out, status := d.end(t)
 	if status != 1 || !strings.Contains(d.stderr.String(), "fetch a page through three relays: the network could not reach") ||
 		!strings.Contains(d.stderr.String(), "connection refused") {
@@ -168,7 +101,7 @@ func TestDemoStops(t *testing.T) {
 		{"Your turn", syscall.SIGHUP, nil, 0},
 	} {
 		t.Run(fmt.Sprint(stage.signal, " at ", stage.line), func(t *testing.T) {
-			d := startDemo(t, append(stage.args, "--port", freePort(t))...)
+			d := startProgram(t, append([]string{"demo", "--port", freePort(t)}, stage.args...)...)
 			d.until(t, stage.line)
 			if err := d.Process.Signal(stage.signal); err != nil {
 				t.Fatal(err)
@@ -184,34 +117,12 @@ func TestDemoStops(t *testing.T) {
 // Where the demo is killed, its nodes notice.
 func TestDemoKilled(t *testing.T) {
 	for _, line := range []string{"relay", "ready after"} {
-		d := startDemo(t, "--port", freePort(t))
+		d := startProgram(t, "demo", "--port", freePort(t))
 		d.until(t, line)
 		if err := d.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = d.end(t)
 		d.leavesNoProcess(t)
-	}
-}
-
-func (d *demoRun) leavesNothing(t *testing.T) {
-	t.Helper()
-	d.leavesNoProcess(t)
-	if left, err := os.ReadDir(d.dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-}
-
-// leavesNoProcess waits until no process has to do with the demo's files.
-func (d *demoRun) leavesNoProcess(t *testing.T) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left := processesOf(d.dir)
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("processes left behind: %v", left)
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"tunic/cmd/node"
+	"tunic/directory"
 	"tunic/directory/keys"
 )
 
@@ -24,10 +26,10 @@ func newKeys() *cobra.Command {
 certifies the keys that answer handshakes. The identity may be kept under a
 passphrase, or off the machine: it is needed only to renew the signing key.
 A relay makes its keys by itself at the first start.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysCreate(), newKeysCreateAuthority(), newKeysShow(), newKeysRenew(), newKeysProtect())
+	cmd.AddCommand(newKeysCreate(), newKeysCreateAuthority(), newKeysFacts(), newKeysShow(), newKeysRenew(), newKeysProtect(), newKeysFamily())
 	return cmd
 }
 
@@ -44,7 +46,7 @@ func newKeysCreate() *cobra.Command {
 		Use:     "create",
 		Short:   "create a relay's keys",
 		Example: "  tunic keys create --state state --passphrase",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := create(state, keys.LoadOrCreate)
 			if err != nil {
@@ -74,7 +76,7 @@ func newKeysCreateAuthority() *cobra.Command {
 needs to authority.toml in the state directory. Hand that file to whoever runs
 'tunic network new'.`,
 		Example: "  tunic keys create-authority --state state --name alice --address 203.0.113.5:9030",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			addrs, err := addrPorts(addresses)
 			if err != nil {
@@ -89,11 +91,9 @@ needs to authority.toml in the state directory. Hand that file to whoever runs
 					return err
 				}
 			}
-			path := filepath.Join(state, "authority.toml")
-			if err := node.WriteFacts(path, node.AuthorityEntry(set, name, addrs)); err != nil {
+			if err := writeFacts(cmd.ErrOrStderr(), state, node.AuthorityEntry(set, name, addrs)); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "facts for the network file are in %s\n", path)
 			return showKeys(cmd.OutOrStdout(), set)
 		},
 	}
@@ -104,6 +104,59 @@ needs to authority.toml in the state directory. Hand that file to whoever runs
 	p.BoolVar(&passphrase, "passphrase", false, "put the identity key under a passphrase")
 	_ = cmd.MarkFlagRequired("name")
 	_ = cmd.MarkFlagRequired("address")
+	return cmd
+}
+
+// factsFile is the file in an authority's state directory with what the network
+// file says of it.
+const factsFile = "authority.toml"
+
+func writeFacts(out io.Writer, state string, a directory.Authority) error {
+	path := filepath.Join(state, factsFile)
+	if err := node.WriteFacts(path, a); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "facts for the network file are in %s\n", path)
+	return nil
+}
+
+func newKeysFacts() *cobra.Command {
+	var state, name string
+	var addresses []string
+	cmd := &cobra.Command{
+		Use:   "facts",
+		Short: "write anew what the network file says of an authority",
+		Long: `Writes authority.toml in the state directory anew: after a new link or note key, or
+for another name or address. Those that are not given stay as they were.`,
+		Example: `  tunic keys facts --state state
+  tunic keys facts --state state --address 203.0.113.9:9030`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := keys.Load(node.KeyDir(state))
+			if err != nil {
+				return err
+			}
+			if !set.Authority() {
+				return fmt.Errorf("the keys in %s are a relay's", node.KeyDir(state))
+			}
+			addrs, err := addrPorts(addresses)
+			if err != nil {
+				return err
+			}
+			old, err := node.ReadFacts(filepath.Join(state, factsFile))
+			if err != nil && (name == "" || len(addrs) == 0) {
+				return fmt.Errorf("--name and --address are needed: %w", err)
+			}
+			if len(addrs) == 0 {
+				addrs = old.Addrs
+			}
+			return writeFacts(cmd.ErrOrStderr(), state, node.AuthorityEntry(set, cmp.Or(name, old.Name), addrs))
+		},
+	}
+	stateFlag(cmd, &state)
+	p := cmd.Flags()
+	p.StringVar(&name, "name", "", "new `name` of the authority")
+	p.StringSliceVar(&addresses, "address", nil, "new `address:port` where it is reached")
 	return cmd
 }
 
@@ -125,7 +178,7 @@ func newKeysShow() *cobra.Command {
 		Use:     "show",
 		Short:   "show the public keys, and how long each serves",
 		Example: "  tunic keys show --state state",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := keys.Load(node.KeyDir(state))
 			if err != nil {
@@ -174,16 +227,18 @@ func newKeysRenew() *cobra.Command {
 		Long: `Renews the signing key; that needs the identity key, and asks for its passphrase.
 Where the identity is kept elsewhere, do it there and carry keys/signing.key over.
 --link and --note renew an authority's key that stands in the network file: its
-users need a new file; the old link key is answered for 30 days.
-A running node takes the new keys up within the hour.`,
+users need a new file ('tunic keys facts', then 'tunic network update'); the old
+link key is answered for 30 days.
+The node must not run meanwhile: it takes up the new keys when it starts.`,
 		Example: `  tunic keys renew --state state --days 30
   tunic keys renew --state state --link`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := keys.Load(node.KeyDir(state))
+			set, release, err := loadAlone(state)
 			if err != nil {
 				return err
 			}
+			defer release()
 			now := time.Now()
 			switch {
 			case link:
@@ -218,12 +273,13 @@ func newKeysProtect() *cobra.Command {
 		Use:     "protect",
 		Short:   "put the identity key under a new passphrase; an empty one takes it off",
 		Example: "  tunic keys protect --state state",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			set, err := keys.Load(node.KeyDir(state))
+			set, release, err := loadAlone(state)
 			if err != nil {
 				return err
 			}
+			defer release()
 			if err := unlock(set); err != nil {
 				return err
 			}
@@ -232,6 +288,22 @@ func newKeysProtect() *cobra.Command {
 	}
 	stateFlag(cmd, &state)
 	return cmd
+}
+
+// loadAlone loads keys that no running node has loaded too, until release.
+func loadAlone(state string) (set *keys.Set, release func() error, err error) {
+	lock, err := node.Lock(state)
+	if errors.Is(err, node.ErrInUse) {
+		return nil, nil, fmt.Errorf("stop the node first, it takes up new keys when it starts: %w", err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if set, err = keys.Load(node.KeyDir(state)); err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
+	return set, lock.Close, nil
 }
 
 // unlock asks for the passphrase of a locked identity.

@@ -44,6 +44,14 @@ func run() int {
 // A usageError is a call that cannot be meant.
 type usageError struct{ error }
 
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("unknown command or argument %q\nsee '%s --help'", args[0], cmd.CommandPath())}
+}
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tunic",
@@ -55,7 +63,7 @@ To see it work:    tunic demo
 To use a network:  tunic client --network network.toml
 To help it:        tunic relay --config relay.toml`,
 		Version:       node.Version + " " + revision(),
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

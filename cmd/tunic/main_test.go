@@ -14,7 +14,14 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setup, Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		"await":    await,
+		"capture":  capture,
+		"envsubst": envsubst,
+		"hangup":   hangup,
+		"modes":    modes,
+		"nodes":    checkNodes,
+	}})
 }
 
 // program returns the path of the program under test.

@@ -93,7 +93,7 @@ circuit.`,
 		Example: `  tunic client --network network.toml --state ~/.local/state/tunic
   tunic client --config client.toml --socks 127.0.0.1:9150
   curl --proxy socks5h://127.0.0.1:1080 https://example.org/`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := node.ClientConfig{Socks: node.Socks{Listen: []netip.AddrPort{node.DefaultSocks}}}
 			if f.config != "" {
@@ -137,7 +137,7 @@ open. SIGHUP reloads bandwidth_rate, bandwidth_burst and exit_policy.`,
   listen = ["0.0.0.0:9001"]
   bandwidth_rate = 12_500_000            # bytes/s each way
   exit_policy = ["accept *:80", "accept *:443", "reject *:*"]`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg node.RelayConfig
 			if f.config != "" {
@@ -179,10 +179,17 @@ func newAuthority() *cobra.Command {
 		Long: `Runs a directory authority in the foreground: it takes descriptors, tests
 relays, votes with the other authorities and signs the consensus. Its keys are
 made before, by 'tunic keys create-authority', since the network file holds them.`,
-		Example: `  tunic keys create-authority --state state
-  tunic network new --name example --authority state/authority.pub --authority other.pub --out network.toml
-  tunic authority --network network.toml --state state --listen 0.0.0.0:9030`,
-		Args: cobra.NoArgs,
+		Example: `  tunic keys create-authority --state state --name alice --address 203.0.113.5:9030
+  tunic network new --name example --authority state/authority.toml --authority bob.toml \
+      --authority carol.toml --start 2026-12-01T12:00:00Z --out network.toml
+  tunic authority --network network.toml --state state --listen 0.0.0.0:9030
+
+  # authority.toml, for tunic authority --config authority.toml
+  network = "network.toml"
+  state = "state"
+  nickname = "alice"
+  listen = ["0.0.0.0:9030"]`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg node.AuthorityConfig
 			if f.config != "" {

@@ -21,7 +21,7 @@ come, its circuits, guards, links and bandwidth. Only the user who runs the node
 can ask.`,
 		Example: `  tunic status --state state
   tunic status --config relay.toml --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config != "" && state == "" {
 				var err error

@@ -30,7 +30,7 @@ and measurements. Its exits reach loopback and private addresses.`,
   curl --proxy socks5h://$(jq -r '.[] | select(.role == "client") | .socks' net/nodes.json) http://127.0.0.1:8000/
   tunic testnet status --dir net
   tunic testnet down --dir net`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTestnetUp(), newTestnetStatus(), newTestnetDown())
@@ -49,7 +49,7 @@ works. The directory then holds nodes.json, a list of
 starts anew from nothing.`,
 		Example: `  tunic testnet up --dir net
   tunic testnet up --dir net --authorities 5 --relays 9 --exits 3 --clients 2`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilHangup(cmd.Context())
 			defer stop()
@@ -104,7 +104,7 @@ func newTestnetStatus() *cobra.Command {
 		Use:     "status",
 		Short:   "say which nodes of a test network run",
 		Example: "  tunic testnet status --dir net",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			nodes, err := localnet.Load(dir)
 			if err != nil {
@@ -147,7 +147,7 @@ func newTestnetDown() *cobra.Command {
 		Short:   "stop a test network",
 		Long:    "Stops all nodes of a test network and waits for them. Logs and keys stay; a later 'up' removes them.",
 		Example: "  tunic testnet down --dir net",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := localnet.Down(cmd.Context(), dir)
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d nodes stopped\n", n)
