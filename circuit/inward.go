@@ -9,9 +9,14 @@ import (
 // fromGuard is a client's circuit as its link knows it.
 type fromGuard Circuit
 
-// Receive takes a cell from the first hop. It runs on the link's reader.
+// Receive takes a cell from the first hop. It runs on the link's reader. While the
+// circuit is being torn down it takes none: data whose SENDME cannot be sent any
+// more is dropped, and the application must not read what comes behind the hole.
 func (f *fromGuard) Receive(_ *link.Circuit, cmd cell.Command, body []byte, b *link.Batch) {
 	c := (*Circuit)(f)
+	if c.dead.Load() {
+		return
+	}
 	var err error
 	switch cmd {
 	case cell.Relay:
