@@ -25,6 +25,16 @@ func (r route) String() string {
 	return strings.Join(names, " > ")
 }
 
+// beside reports whether two relays are neighbours on the route.
+func (r route) beside(a, b string) bool {
+	for i := 1; i < len(r); i++ {
+		if r[i-1].name == a && r[i].name == b || r[i-1].name == b && r[i].name == a {
+			return true
+		}
+	}
+	return false
+}
+
 func (r route) has(name string) bool {
 	return slices.ContainsFunc(r, func(h hop) bool { return h.name == name })
 }
@@ -52,11 +62,12 @@ func (t *tour) path(ctx context.Context) (route, error) {
 // here lets it show addresses.
 type sight struct {
 	clients []string // addresses of peers with circuits that are no relays
-	relays  []string // names of relays with circuits
+	relays  []string // names of relays beside it on the route
+	others  []string // and of those that only other circuits came by or went to
 	targets []string // destinations of open streams
 }
 
-func (t *tour) look(ctx context.Context, name string) (sight, error) {
+func (t *tour) look(ctx context.Context, name string, on route) (sight, error) {
 	var v sight
 	s, err := node.Ask(ctx, t.net.Node(name).State())
 	if err != nil {
@@ -68,9 +79,16 @@ func (t *tour) look(ctx context.Context, name string) (sight, error) {
 		case !p.Proven && !p.Dialled:
 			v.clients = append(v.clients, p.Address.String())
 		default:
-			v.relays = append(v.relays, t.nameOf(p.Address.String(), p.ID.String()))
+			peer := t.nameOf(p.Address.String(), p.ID.String())
+			if on.beside(name, peer) {
+				v.relays = append(v.relays, peer)
+			} else {
+				v.others = append(v.others, peer)
+			}
 		}
 	}
+	slices.Sort(v.relays)
+	slices.Sort(v.others)
 	v.targets = slices.Compact(s.Relay.Destinations) // sorted
 	return v, nil
 }
@@ -97,7 +115,7 @@ func (t *tour) showSights(ctx context.Context) error {
 	}
 	t.Line("\n  you ══▶ %s ══▶ %s ══▶ %s ──▶ site", r[0].name, r[1].name, r[2].name)
 	for i, role := range []string{"guard ", "middle", "exit  "} {
-		v, err := t.look(ctx, r[i].name)
+		v, err := t.look(ctx, r[i].name, r)
 		if err != nil {
 			return err
 		}
@@ -110,18 +128,15 @@ func (t *tour) showSights(ctx context.Context) error {
 }
 
 func (v sight) String() string {
-	var parts []string
+	var seen []string
 	for _, c := range v.clients {
-		parts = append(parts, "the client, at "+c)
+		seen = append(seen, "the client, at "+c)
 	}
-	if len(v.relays) > 0 {
-		slices.Sort(v.relays)
-		parts = append(parts, "the relays "+strings.Join(v.relays, ", "))
-	}
+	seen = append(seen, v.relays...)
 	for _, d := range v.targets {
-		parts = append(parts, "the destination, "+d)
+		seen = append(seen, "the destination, "+d)
 	}
-	s := strings.Join(parts, "; ")
+	s := strings.Join(seen, " and ")
 	switch {
 	case len(v.clients) == 0 && len(v.targets) == 0:
 		s += "; neither the client nor the destination"
@@ -129,6 +144,9 @@ func (v sight) String() string {
 		s += "; not the client"
 	case len(v.targets) == 0:
 		s += "; not the destination"
+	}
+	if len(v.others) > 0 {
+		s += "; " + strings.Join(v.others, ", ") + " for other circuits"
 	}
 	return s
 }
