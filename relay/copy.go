@@ -24,13 +24,13 @@ type carrier interface {
 
 // relayBytes moves bytes between a stream and its connection, each direction
 // until its own end. The end of one direction is passed on and leaves the other
-// open; a failure ends both. It returns the reason to end the stream with, which
-// after two orderly ends is 0.
+// open; a failure ends both, behind what the destination sent before it. It
+// returns the reason to end the stream with, which after two orderly ends is 0.
 func relayBytes(s carrier, conn net.Conn) cell.EndReason {
 	w := newWatch(s, conn)
 	defer w.stop()
 	out := make(chan struct{})
-	go func() { // ends with the stream, or when conn closes
+	go func() { // ends with the stream, or when conn breaks or closes
 		defer close(out)
 		if _, err := s.WriteTo(conn); err != nil {
 			w.end(err)
@@ -42,12 +42,19 @@ func relayBytes(s carrier, conn net.Conn) cell.EndReason {
 		}
 	}()
 	_, err := s.ReadFrom(conn)
-	if err == nil {
-		w.half()
-		err = s.CloseWrite()
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		w.end(err)
+	case broken(conn):
+		<-out // the writer was told why in the reader's place, and ends
+	}
+	if !w.failed() {
+		w.half()
+		if err := s.CloseWrite(); err != nil {
+			w.end(err)
+		}
+	}
+	if w.failed() {
 		s.Refuse(w.reason())
 	}
 	<-out
@@ -68,7 +75,7 @@ func closeWrite(conn net.Conn) error {
 type watch struct {
 	stream carrier
 	conn   net.Conn
-	over   <-chan struct{} // closed when the client has given the stream up
+	gone   <-chan struct{} // closed when the client has given the stream up
 
 	mu    sync.Mutex // guards what follows
 	timer *time.Timer
@@ -76,10 +83,12 @@ type watch struct {
 	since time.Time      // when they were last seen to change
 	idle  time.Duration  // without a change, until the end
 	why   cell.EndReason // 0 while nothing has gone wrong
+	ended bool           // nothing says that the destination did not end its direction before
+	over  bool           // the timer is not set again
 }
 
 func newWatch(s carrier, conn net.Conn) *watch {
-	w := &watch{stream: s, conn: conn, over: s.Done(), since: time.Now(), idle: idleOpen}
+	w := &watch{stream: s, conn: conn, gone: s.Done(), since: time.Now(), idle: idleOpen}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(watchEvery, w.check)
@@ -110,7 +119,7 @@ func (w *watch) look(now time.Time) cell.EndReason {
 	}
 	quiet := now.Sub(w.since)
 	select {
-	case <-w.over:
+	case <-w.gone:
 		if quiet >= watchEvery {
 			return cell.EndMisc
 		}
@@ -119,7 +128,7 @@ func (w *watch) look(now time.Time) cell.EndReason {
 	if quiet >= w.idle {
 		return cell.EndTimeout
 	}
-	if w.why == 0 {
+	if !w.over {
 		w.timer.Reset(watchEvery)
 	}
 	return 0
@@ -127,12 +136,17 @@ func (w *watch) look(now time.Time) cell.EndReason {
 
 // end ends both directions because of err. Where the client has closed the
 // stream in so many words the connection closes in order, since all that was
-// sent is written; else the destination must not take the end for one that was
-// meant.
+// sent is written. Where the destination has broken the connection, who reads
+// from it gets what it sent before and then meets the end as well. Else the
+// destination must not take the end for one that was meant.
 func (w *watch) end(err error) {
 	if _, ok := errors.AsType[*circuit.EndError](err); ok {
-		w.note(cell.EndMisc)
+		w.note(cell.EndMisc, false)
 		w.conn.Close()
+		return
+	}
+	if broke, mayHaveEnded := exit.Broken(err); broke {
+		w.note(cell.EndReset, mayHaveEnded)
 		return
 	}
 	w.abort(exit.Reason(err))
@@ -140,24 +154,35 @@ func (w *watch) end(err error) {
 
 // abort ends both directions at once.
 func (w *watch) abort(reason cell.EndReason) {
-	w.note(reason)
+	w.note(reason, false)
+	w.stop()
 	if c, ok := w.conn.(interface{ SetLinger(int) error }); ok {
 		c.SetLinger(0)
 	}
 	w.conn.Close()
 }
 
-// note remembers why the connection ends; the first reason stays.
-func (w *watch) note(reason cell.EndReason) {
+// note remembers why the connection ends, and whether it may be that the
+// destination had ended its own direction before: the first reason stays, the
+// first that says that it had not too. Who writes to a connection that who reads
+// from it has seen break is not told that it broke.
+func (w *watch) note(reason cell.EndReason, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.ended = ended && (w.ended || w.why == 0)
 	if w.why == 0 {
 		w.why = reason
 	}
-	w.timer.Stop()
 }
 
-// reason returns why the connection was aborted, 0 if it was not.
+// failed reports whether what the destination sent is not all that it meant to.
+func (w *watch) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.why != 0 && !w.ended
+}
+
+// reason returns why the connection ends, 0 if nothing has gone wrong.
 func (w *watch) reason() cell.EndReason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,5 +193,6 @@ func (w *watch) reason() cell.EndReason {
 func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.over = true
 	w.timer.Stop()
 }

@@ -64,6 +64,13 @@ func Reason(err error) cell.EndReason {
 	return cell.EndMisc
 }
 
+// Broken reports whether err of a read or a write says that the destination broke
+// the connection, and whether it may have ended its own direction before that.
+func Broken(err error) (broke, mayHaveEnded bool) {
+	mayHaveEnded = isAny(err, brokenErrors)
+	return mayHaveEnded || isAny(err, resetErrors), mayHaveEnded
+}
+
 // resolveReason maps what a lookup failed with.
 func resolveReason(err error) cell.EndReason {
 	if errors.Is(err, errBusy) {
