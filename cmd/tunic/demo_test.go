@@ -49,9 +49,9 @@ func TestDemoCheck(t *testing.T) {
 		`ready after \S+, SOCKS proxy on 127\.0\.0\.1:\d+\n`,
 		`\d+ bytes in \S+ through three relays`,
 		`you ══▶ relay\d ══▶ relay\d ══▶ relay[567] ──▶ site`,
-		`guard .* saw the client, at 127\.0\.0\.1:.* not the destination\n`,
-		`middle .* neither the client nor the destination\n`,
-		`exit .* the destination, 127\.0\.0\.1:\d+; not the client\n`,
+		`guard .* saw the client, at 127\.0\.0\.1:.* not the destination[;\n]`,
+		`middle .* neither the client nor the destination[;\n]`,
+		`exit .* the destination, 127\.0\.0\.1:\d+; not the client[;\n]`,
 		`killed relay\d, the middle relay\n  \d+ bytes again, \S+ after the kill, by relay`,
 		`one stream: 64 MiB in \S+, \d+ MiB/s`,
 	} {
