@@ -123,7 +123,8 @@ func (s *Server) release(conn net.Conn) {
 	conn.Close()
 }
 
-// Close ends all connections and waits for their goroutines.
+// Close ends all connections and waits for their goroutines. What is open then was
+// not at its end, and the programs are told so.
 func (s *Server) Close() error {
 	s.stop()
 	s.mu.Lock()
@@ -132,7 +133,7 @@ func (s *Server) Close() error {
 		ln.Close()
 	}
 	for c := range s.conns {
-		c.Close()
+		reset(c)
 	}
 	s.mu.Unlock()
 	s.sessions.Wait()

@@ -42,6 +42,7 @@ type session struct {
 	target  net.Conn
 
 	half atomic.Bool // one direction has ended: an idle other one ends too
+	cut  atomic.Bool // the stream broke: the program must not take its end for one that was meant
 }
 
 func newSession(s *Server, conn net.Conn, listener string) *session {
@@ -79,6 +80,18 @@ func (s *session) serve() {
 		return
 	}
 	_ = srv.ServeConn(s) // the reply has told the program; there is nobody else to tell
+	if s.cut.Load() {
+		reset(s.Conn)
+	}
+}
+
+// reset closes a connection so that the program sees that it broke, where the
+// connection can say so.
+func reset(conn net.Conn) {
+	if c, ok := conn.(interface{ SetLinger(int) error }); ok {
+		_ = c.SetLinger(0)
+	}
+	conn.Close()
 }
 
 // Read gives the library its next bytes: never more than the present stage's
@@ -123,18 +136,35 @@ func (s *session) readData(b []byte) (int, error) {
 }
 
 // WriteTo moves what the program sends into the stream, which fills its cells
-// from the connection directly: io.Copy finds it here.
-func (s *session) WriteTo(w io.Writer) (int64, error) {
+// from the connection directly: io.Copy finds it here. A stream that takes no more
+// is no error: what has come from it may still be on its way to the program, and
+// the other direction meets the end behind that. The library would cut it short.
+func (s *session) WriteTo(w io.Writer) (n int64, err error) {
+	r := &dataReader{s: s}
 	if from, ok := w.(io.ReaderFrom); ok {
-		return from.ReadFrom(dataReader{s})
+		n, err = from.ReadFrom(r)
+	} else {
+		n, err = io.Copy(w, r)
 	}
-	return io.Copy(w, dataReader{s})
+	if err != nil && r.err == nil {
+		return n, nil
+	}
+	return n, err
 }
 
-// A dataReader hides the session's WriteTo.
-type dataReader struct{ s *session }
+// A dataReader hides the session's WriteTo, and keeps the error of a read.
+type dataReader struct {
+	s   *session
+	err error
+}
 
-func (r dataReader) Read(b []byte) (int, error) { return r.s.readData(b) }
+func (r *dataReader) Read(b []byte) (int, error) {
+	n, err := r.s.readData(b)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
 
 // Write passes on what the library writes. In the first reply it puts the code
 // that our error asks for, which the library can't express.
@@ -153,8 +183,12 @@ func (s *session) Write(b []byte) (int, error) {
 }
 
 // CloseWrite tells the program that no more comes. The library finds it by a
-// type assertion.
+// type assertion, and calls it after errors too.
 func (s *session) CloseWrite() error {
+	if s.cut.Load() {
+		reset(s.Conn)
+		return nil
+	}
 	s.halfClosed()
 	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
@@ -237,9 +271,14 @@ func (s *stream) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // WriteTo writes what arrives from the stream to w in large pieces.
-func (s *stream) WriteTo(w io.Writer) (int64, error) {
+func (s *stream) WriteTo(w io.Writer) (n int64, err error) {
 	if to, ok := s.Conn.(io.WriterTo); ok {
-		return to.WriteTo(w)
+		n, err = to.WriteTo(w)
+	} else {
+		n, err = io.Copy(w, s.Conn)
 	}
-	return io.Copy(w, s.Conn)
+	if err != nil {
+		s.session.cut.Store(true)
+	}
+	return n, err
 }

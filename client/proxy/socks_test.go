@@ -54,13 +54,19 @@ func (f *fake) last(t *testing.T) client.Request {
 }
 
 // start serves f on loopback until the test ends.
-func start(t *testing.T, f *fake) string {
+func start(t *testing.T, f *fake) (addr string) {
+	t.Helper()
+	_, addr = startServer(t, f)
+	return addr
+}
+
+func startServer(t *testing.T, f *fake) (s *proxy.Server, addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := proxy.NewServer(f, slog.New(slog.DiscardHandler))
+	s = proxy.NewServer(f, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
@@ -69,7 +75,7 @@ func start(t *testing.T, f *fake) string {
 			t.Errorf("Serve ended with %v", err)
 		}
 	})
-	return ln.Addr().String()
+	return s, ln.Addr().String()
 }
 
 // echo dials a TCP connection whose other end sends back what it gets.
@@ -362,6 +368,71 @@ type halfConn struct {
 }
 
 func (h *halfConn) CloseWrite() error { close(h.closed); return nil }
+
+// A program must not take the end of a broken stream, or of the client, for one
+// that was meant.
+func TestBrokenStreamIsReset(t *testing.T) {
+	rows := map[string]func(stream *io.PipeWriter, s *proxy.Server){
+		"stream": func(stream *io.PipeWriter, _ *proxy.Server) { stream.CloseWithError(errors.New("circuit lost")) },
+		"client": func(_ *io.PipeWriter, s *proxy.Server) { s.Close() },
+	}
+	for name, breakIt := range rows {
+		t.Run(name, func(t *testing.T) {
+			r, w := io.Pipe()
+			defer w.Close()
+			near, far := net.Pipe()
+			defer far.Close()
+			f := &fake{dial: func(context.Context, client.Request) (net.Conn, error) { return &readConn{near, r}, nil }}
+			s, addr := startServer(t, f)
+			c := dial(t, addr)
+			send(t, c, 5, 1, 0)
+			want(t, c, 5, 0)
+			send(t, c, connect("a.invalid", 80)...)
+			want(t, c, granted...)
+			go w.Write([]byte("half of it"))
+			want(t, c, []byte("half of it")...)
+			breakIt(w, s)
+			if b, err := io.ReadAll(c); err == nil {
+				t.Errorf("read %q and an orderly end", b)
+			}
+		})
+	}
+}
+
+// A readConn reads from somewhere else.
+type readConn struct {
+	net.Conn
+	r *io.PipeReader
+}
+
+func (c *readConn) Read(b []byte) (int, error) { return c.r.Read(b) }
+func (c *readConn) Close() error               { c.r.Close(); return c.Conn.Close() }
+
+// A server that has heard enough answers and takes no more: the answer arrives.
+func TestAnswerArrivesThoughTheStreamTakesNoMore(t *testing.T) {
+	near, far := net.Pipe()
+	full := &fullConn{Conn: near, told: make(chan struct{})}
+	f := &fake{dial: func(context.Context, client.Request) (net.Conn, error) { return full, nil }}
+	c := dial(t, start(t, f))
+	send(t, c, 5, 1, 0)
+	want(t, c, 5, 0)
+	send(t, c, connect("a.invalid", 80)...)
+	want(t, c, granted...)
+	send(t, c, []byte("more than anybody wants")...)
+	<-full.told
+	go func() { far.Write([]byte("too much")); far.Close() }()
+	want(t, c, []byte("too much")...)
+	wantEnd(t, c)
+}
+
+// A fullConn takes nothing.
+type fullConn struct {
+	net.Conn
+	told chan struct{} // closed when CloseWrite follows the failure
+}
+
+func (f *fullConn) Write([]byte) (int, error) { return 0, errors.New("stream ended") }
+func (f *fullConn) CloseWrite() error         { close(f.told); return nil }
 
 func TestPanicEndsOneConnection(t *testing.T) {
 	ok := echo(t)
