@@ -140,30 +140,8 @@ func (r *Relay) serveDirectory() {
 	}
 }
 
-// keepKeys renews the relay's keys when they are due, until ctx ends.
-func (r *Relay) keepKeys(ctx context.Context) {
-	for {
-		now := time.Now()
-		changed, err := r.cfg.Keys.Renew(now)
-		pause := maxKeyWait
-		if err != nil {
-			r.log.Error("keys not renewed", slog.Any("error", err))
-			pause = keyRetry
-		}
-		if changed {
-			r.publish.poke()
-		}
-		if !sleep(ctx, min(pause, max(minKeyWait, r.cfg.Keys.Next(now).Sub(now)))) {
-			return
-		}
-	}
-}
-
 const ( // our choice
-	minKeyWait = time.Second
-	maxKeyWait = time.Hour // a clock that was set forward is noticed by then
-	keyRetry   = time.Minute
-	saveEvery  = time.Hour // a crash loses at most that much of the bandwidth history
+	saveEvery = time.Hour // a crash loses at most that much of the bandwidth history
 	// lastWords is how long ENDs have to reach clients before the links close: a
 	// link that closes takes along what its circuits have queued further on.
 	lastWords = 500 * time.Millisecond
