@@ -71,7 +71,11 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 func clientEvents(o Options, ready chan<- struct{}) func(client.Event) {
 	done := false
 	return func(e client.Event) {
-		if e.Problem != nil {
+		switch {
+		case e.Problem == nil:
+		case done:
+			o.Log.Warn("trouble", "problem", e.Problem)
+		default:
 			o.Log.Warn("not ready yet", "phase", e.Phase.String(), "problem", e.Problem)
 		}
 		switch {
