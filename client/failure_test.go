@@ -301,3 +301,40 @@ func TestADayStaysWithItsGuard(t *testing.T) {
 		}
 	})
 }
+
+// The consensus lists dead exits for a while. Where only such ones go with the
+// first guard, because it is itself the one exit that lives, the next guard
+// steps in.
+func TestGuardThatIsTheOnlyLivingExit(t *testing.T) {
+	for _, hang := range []bool{false, true} {
+		t.Run(fmt.Sprint("hang ", hang), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 5, 2) // exits are d and e
+				for i := range w.relays() {
+					if r := &w.relays()[i]; r.Nickname == "e" {
+						r.Weight = 1 << 31 // so that it is the first guard
+					}
+				}
+				c := launch(t, w)
+				defer c.Close()
+				ready(t, c)
+				if guard(c, 0) != "e" {
+					t.Skip("another guard was drawn, by a chance of one in a million")
+				}
+				if hang {
+					w.freeze("d")
+				} else {
+					w.kill("d")
+				}
+				for i := range 10 {
+					conn := get(t, c, fmt.Sprint("after ", i))
+					hops, _ := CircuitHops(conn)
+					if len(hops) != 3 || hops[2].Nickname != "e" {
+						t.Errorf("request %d goes by %v", i, hops)
+					}
+					conn.Close()
+				}
+			})
+		})
+	}
+}

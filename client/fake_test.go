@@ -154,7 +154,7 @@ func (w *world) build(ctx context.Context, p path.Path, opened func()) (builtCir
 		case err != nil && i == 0:
 			return nil, &guardError{err}
 		case err != nil:
-			return nil, &circuit.DestroyError{Hop: i, Reason: cell.ReasonDestroyed}
+			return nil, &hopError{path.Position(i), &circuit.DestroyError{Hop: i, Reason: cell.ReasonDestroyed}}
 		case i == 0:
 			opened()
 		}

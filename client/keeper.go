@@ -137,10 +137,12 @@ func (c *Client) built(e *entry, circuit builtCircuit, err error) bool {
 	now := time.Now()
 	if err != nil {
 		c.pool.remove(e)
+		c.missed(e, err, now)
 		c.blame(e.attempt, err, now)
 		return false
 	}
 	c.pool.succeeded(now.Sub(e.started))
+	delete(c.misses, e.path[path.Exit].ID)
 	e.circuit, e.stage, e.opened = circuit, waiting, now
 	if c.guards.Usable(e.attempt, now) {
 		c.admit(e, now)
@@ -207,6 +209,7 @@ func (c *Client) adopt(consensus *directory.Consensus) {
 	c.mu.Lock()
 	c.view = view
 	c.guards.Update(view, time.Now(), c.rng)
+	clear(c.misses)
 	c.pool.renewed()
 	c.mu.Unlock()
 	c.status.reach(HaveConsensus)

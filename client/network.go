@@ -16,7 +16,8 @@ import (
 // in another that needs no relays.
 type network interface {
 	// build opens a circuit along p. It calls opened when the first hop answers.
-	// What fails before that through the guard's own fault is a *guardError.
+	// What fails before that through the guard's own fault is a *guardError,
+	// what fails later a *hopError.
 	build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error)
 	// probe makes sure that there is a link to the relay.
 	probe(ctx context.Context, r *directory.Relay) error
@@ -64,3 +65,13 @@ type guardError struct{ err error }
 
 func (e *guardError) Error() string { return "guard: " + e.err.Error() }
 func (e *guardError) Unwrap() error { return e.err }
+
+// A hopError is a failure further out: a circuit could not be extended to the
+// relay at a position.
+type hopError struct {
+	position path.Position
+	err      error
+}
+
+func (e *hopError) Error() string { return e.position.String() + ": " + e.err.Error() }
+func (e *hopError) Unwrap() error { return e.err }

@@ -23,10 +23,8 @@ const ( // fixed by docs/protocol.md, "Clients"
 )
 
 const ( // our choice
-	shunFor    = 2 * time.Minute // how long an exit that takes no streams is left out
-	maxShunned = 16              // exits left out at a time
-	muteLimit  = 2 * time.Second // how long a circuit that avoids silent and busy exits is waited for
-	doubt      = time.Second     // after the begin of a try that got no answer: circuits opened before are in doubt
+	muteLimit = 2 * time.Second // how long a circuit that avoids silent and busy exits is waited for
+	doubt     = time.Second     // after the begin of a try that got no answer: circuits opened before are in doubt
 )
 
 type exitID = keys.RelayID
@@ -272,35 +270,6 @@ func (c *Client) discard(e *entry) {
 	c.mu.Unlock()
 	_ = e.circuit.Close()
 	c.nudge()
-}
-
-// shun leaves an exit that takes no streams out of new circuits for a while,
-// and its unused circuits out of the stock.
-func (c *Client) shun(exit exitID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	for id, until := range c.shunned {
-		if now.After(until) || len(c.shunned) >= maxShunned {
-			delete(c.shunned, id)
-		}
-	}
-	c.shunned[exit] = now.Add(shunFor)
-	for _, e := range c.pool.entries {
-		if e.path[path.Exit].ID == exit && !e.claimed {
-			e.retired = true
-		}
-	}
-}
-
-// shunnedExits returns the exits to leave out. mu is held.
-func (c *Client) shunnedExits(now time.Time) (list []exitID) {
-	for id, until := range c.shunned {
-		if now.Before(until) {
-			list = append(list, id)
-		}
-	}
-	return list
 }
 
 // refused reports whether an exit's answer is one that the client must not

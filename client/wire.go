@@ -66,10 +66,10 @@ func (w *wire) build(ctx context.Context, p path.Path, opened func()) (builtCirc
 		return nil, err
 	}
 	opened()
-	for _, r := range p[1:] {
+	for i, r := range p[1:] {
 		if err := c.Extend(ctx, hopInfo(r)); err != nil {
 			_ = c.Close()
-			return nil, err
+			return nil, &hopError{path.Middle + path.Position(i), err}
 		}
 	}
 	return built{c}, nil
