@@ -84,7 +84,11 @@ func newFlagger(all []facts, observing, tick time.Duration) *flagger {
 	g.t.useRuns = observing >= enoughHistory
 	bandwidth := column(active, func(f *facts) uint64 { return f.bandwidth })
 	g.t.fast = relative(bandwidth, lowestEighth, fastBandwidth)
-	g.t.guard = relative(bandwidth, topQuarter, guardBandwidth)
+	guards := topQuarter
+	if len(active) < enoughAbsolute { // of a handful a quarter is no choice, and two deaths could leave nobody a path
+		guards = lowestEighth
+	}
+	g.t.guard = relative(bandwidth, guards, guardBandwidth)
 	g.t.between = relative(column(active, func(f *facts) float64 { return f.between }), 0.5, stableBetween.Seconds())
 	g.t.run = relative(column(active, func(f *facts) float64 { return f.run }), 0.5, stableUptime.Seconds())
 	known := column(active, func(f *facts) float64 { return f.known })

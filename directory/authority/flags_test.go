@@ -51,6 +51,26 @@ func TestNewNetworkHasGuardsAtOnce(t *testing.T) {
 	}
 }
 
+// Once relays have seen traffic their bandwidths differ. In a small network that
+// must not leave one or two guards: those may be its only exits.
+func TestSmallNetworkKeepsItsGuards(t *testing.T) {
+	for count, want := range map[int]int{3: 3, 7: 7, enoughAbsolute - 1: enoughAbsolute - 3, enoughAbsolute: 5} {
+		all := alike(count, unobservedBandwidth)
+		guards := 0
+		for i := range all {
+			all[i].bandwidth += uint64(i) * 1000
+		}
+		for i := range all {
+			if flagsOf(all, i).Has(directory.Guard) {
+				guards++
+			}
+		}
+		if guards != want {
+			t.Errorf("%d guards among %d relays, want %d", guards, count, want)
+		}
+	}
+}
+
 func TestAbsoluteThresholdsNeedTwentyRelays(t *testing.T) {
 	// All but one have far more than the absolute thresholds; that one has just these.
 	for count, want := range map[int]directory.Flags{
