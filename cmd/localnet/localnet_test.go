@@ -1,6 +1,7 @@
 package localnet_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -199,6 +200,9 @@ func TestLocalhostIsAnsweredByTheExit(t *testing.T) {
 
 func TestHTTPThroughTheClientAsALibrary(t *testing.T) {
 	addr := serve(t, func(c *net.TCPConn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			return
+		}
 		io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 	})
 	c := open(t, t.TempDir())
