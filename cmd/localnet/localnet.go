@@ -54,6 +54,7 @@ type Plan struct {
 	Socks       uint16 // the first client's port; 0 takes any free one
 	// Addresses allows the nodes to show addresses in their logs and status.
 	Addresses bool
+	LogLevel  string // of the nodes; "info" if empty
 	// OneAddress puts all nodes on 127.0.0.1, as where no other address of
 	// loopback answers. The network's file then relaxes the rule that no two
 	// relays of a circuit are in one /16.
@@ -77,6 +78,9 @@ func (p *Plan) check() error {
 	}
 	if p.Name == "" {
 		p.Name = "testnet"
+	}
+	if p.LogLevel == "" {
+		p.LogLevel = "info"
 	}
 	switch {
 	case p.Dir == "":

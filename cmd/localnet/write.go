@@ -81,7 +81,7 @@ func (n *Network) prepare(nd *Node) error {
 	common := node.Common{
 		Network: filepath.Join("..", networkFile),
 		State:   "state",
-		Log:     node.Log{Format: "text", Level: "info", Addresses: n.Plan.Addresses},
+		Log:     node.Log{Format: "text", Level: n.Plan.LogLevel, Addresses: n.Plan.Addresses},
 	}
 	var err error
 	if nd.Role != Client {

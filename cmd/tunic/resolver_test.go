@@ -38,7 +38,8 @@ func startResolvers(t *testing.T, relays int) *resolvers {
 	return r
 }
 
-// answer says that every name is 127.0.0.1.
+// answer says that every name is 127.0.0.1, but that nothing is below
+// nowhere.example.
 func (r *resolvers) answer(relay string, w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg).SetReply(q)
 	if len(q.Question) == 1 {
@@ -48,7 +49,10 @@ func (r *resolvers) answer(relay string, w dns.ResponseWriter, q *dns.Msg) {
 			r.asked[lower] = append(r.asked[lower], relay)
 		}
 		r.mu.Unlock()
-		if q.Question[0].Qtype == dns.TypeA {
+		switch {
+		case dns.IsSubDomain("nowhere.example.", dns.CanonicalName(name)):
+			m.Rcode = dns.RcodeNameError
+		case q.Question[0].Qtype == dns.TypeA:
 			m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(127, 0, 0, 1)})
 		}
 	}

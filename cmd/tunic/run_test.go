@@ -20,6 +20,9 @@ type launched struct {
 	stderr bytes.Buffer
 }
 
+// runLimit bounds a run: what reads its output then sees the end.
+const runLimit = 30 * time.Second
+
 func startProgram(t *testing.T, args ...string) *launched {
 	t.Helper()
 	if testing.Short() {
@@ -37,7 +40,8 @@ func startProgram(t *testing.T, args ...string) *launched {
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Process.Kill() })
+	late := time.AfterFunc(runLimit, func() { d.Process.Kill() })
+	t.Cleanup(func() { late.Stop(); d.Process.Kill() })
 	return d
 }
 
