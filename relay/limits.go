@@ -11,8 +11,9 @@ const ( // fixed by docs/protocol.md, "Relays"
 	// maxLinkReassemblies is how many of one link may be.
 	maxLinkReassemblies = 64
 	// refreshAfter is how long after one fetch of the consensus an unknown
-	// identity may cause the next; in test networks at most one period.
+	// identity may cause the next; at most this share of a period.
 	refreshAfter = 10 * time.Second
+	refreshShare = 10
 )
 
 const ( // our choice

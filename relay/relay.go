@@ -257,7 +257,8 @@ func (r *Relay) open() error {
 			return err
 		}
 		r.cache, source = cache, cache
-		r.fetch.run, r.fetch.gap = r.fetchOnce, r.refreshGap
+		r.fetch.run = r.fetchOnce
+		r.fetch.gap = func() time.Duration { return refreshGap(r.cfg.Network, r.consensus()) }
 	default:
 		source = nothing{} // until SetDirectory
 	}
@@ -278,13 +279,18 @@ type nothing struct{}
 
 func (nothing) Current() *directory.Bundle { return nil }
 
-// refreshGap is how long after one fetch an unknown identity causes no other.
-func (r *Relay) refreshGap() time.Duration {
-	gap := refreshAfter
-	if c := r.consensus(); c != nil {
-		gap = min(gap, c.FreshUntil.Sub(c.ValidAfter))
+// refreshGap is how long after one fetch an unknown identity causes no other: of
+// a relay of network n that has consensus c, nil if none yet. Where consensuses
+// follow one another quickly, neighbours have the next one as quickly.
+func refreshGap(n *directory.Network, c *directory.Consensus) time.Duration {
+	period := n.Timing.Period
+	switch {
+	case c != nil:
+		period = c.FreshUntil.Sub(c.ValidAfter)
+	case n.Timing.InitialRounds > 0:
+		period = n.Timing.InitialPeriod
 	}
-	return gap
+	return min(refreshAfter, period/refreshShare)
 }
 
 // ownAddrs returns the addresses that the exit refuses as this relay's own.
