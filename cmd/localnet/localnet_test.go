@@ -24,8 +24,12 @@ import (
 	"tunic/cmd/node"
 )
 
+// started is the shared network, once a test has asked for it.
+var started *localnet.InProcess
+
 // The tests of this package share one network in this process.
-var shared = sync.OnceValues(func() (*localnet.InProcess, error) {
+var shared = sync.OnceValues(func() (n *localnet.InProcess, err error) {
+	defer func() { started = n }()
 	dir, err := os.MkdirTemp("", "tunic-localnet-")
 	if err != nil {
 		return nil, err
@@ -37,7 +41,7 @@ var shared = sync.OnceValues(func() (*localnet.InProcess, error) {
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if n, err := shared(); err == nil {
+	if n := started; n != nil {
 		if err := n.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			status = 1
