@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tunic/cell/link"
+	"tunic/circuit"
+	"tunic/cmd/localnet"
+	"tunic/directory"
+	"tunic/directory/mirror"
+)
+
+const (
+	strangers  = 2000
+	floodRound = time.Second // of the initial rounds of a test network
+	floodTime  = 5 * time.Second
+)
+
+// While 2,000 strangers fetch the consensus again and again, each from an
+// address of its own, every vote is on time: each round brings a consensus from
+// all votes, which a majority signed, at every authority.
+func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a network")
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("needs other addresses of loopback than 127.0.0.1")
+	}
+	n := startNetwork(t, localnet.Plan{Dir: filepath.Join(t.TempDir(), "net"), Authorities: 3, Relays: 4, Exits: 1})
+
+	// From the first consensus on.
+	time.Sleep(time.Until(n.File.Timing.Start))
+	ctx, cancel := context.WithTimeout(t.Context(), floodTime)
+	defer cancel()
+	from := time.Now()
+	var fetched, failed, atOnce, most atomic.Int64
+	var all sync.WaitGroup
+	for i := range strangers {
+		all.Go(func() {
+			s := stranger(i, n.File)
+			defer s.pool.Close()
+			for ctx.Err() == nil {
+				if k := atOnce.Add(1); k > most.Load() {
+					most.Store(k)
+				}
+				err := s.fetch(ctx, n.File)
+				atOnce.Add(-1)
+				if err == nil {
+					fetched.Add(1)
+				} else {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	to := time.Now()
+	t.Logf("%d strangers, up to %d at a time: %d fetches, %d refused or cut off", strangers, most.Load(), fetched.Load(), failed.Load())
+	if most.Load() < strangers*3/4 || fetched.Load() < strangers/4 {
+		t.Error("that was no flood")
+	}
+	first, _ := n.File.RoundAt(from.Add(floodRound))
+	rounds := 0
+	for _, name := range []string{"auth1", "auth2", "auth3"} {
+		got := published(t, n.Node(name))
+		for r := first; r.ValidAfter.Before(to.Add(-floodRound)); r = n.File.Round(r.Number + 1) {
+			rounds++
+			c, ok := got[r.ValidAfter.UnixMilli()]
+			switch {
+			case !ok:
+				t.Errorf("%s has no consensus of round %d", name, r.Number)
+			case c.votes != 3 || c.signatures < 2 || c.relays != 4:
+				t.Errorf("%s, round %d: %+v", name, r.Number, c)
+			case c.late > floodRound/2:
+				t.Errorf("%s has the consensus of round %d only %v after its time", name, r.Number, c.late)
+			}
+		}
+	}
+	if rounds < 3*3 {
+		t.Errorf("only %d rounds of authorities passed under the flood", rounds)
+	}
+}
+
+// A publication is one consensus at one authority.
+type publication struct {
+	votes, signatures, relays int
+	late                      time.Duration // after its time
+}
+
+// logLine is a line of an authority's log that tells a consensus.
+var logLine = regexp.MustCompile(`(?m)^time=(\S+) level=INFO msg=consensus valid_after=(\S+) relays=(\d+) votes=(\d+) signatures=(\d+)`)
+
+// published returns what an authority's log says of consensuses, by their
+// valid-after in milliseconds.
+func published(t *testing.T, nd *localnet.Node) map[int64]publication {
+	t.Helper()
+	all := map[int64]publication{}
+	for _, m := range logLine.FindAllStringSubmatch(readLog(t, nd), -1) {
+		at, err := time.Parse(time.RFC3339Nano, m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		validAfter, err := time.Parse(time.RFC3339Nano, m[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := publication{late: at.Sub(validAfter)}
+		for i, v := range []*int{&p.relays, &p.votes, &p.signatures} {
+			*v, _ = strconv.Atoi(m[3+i])
+		}
+		all[validAfter.UnixMilli()] = p
+	}
+	return all
+}
+
+// An asker is a client that fetches from one authority, from an address that is
+// its alone.
+type asker struct {
+	pool *link.Pool
+	from *directory.Authority
+}
+
+func stranger(i int, n *directory.Network) *asker {
+	own := netip.AddrFrom4([4]byte{127, 100, byte(i >> 8), byte(i)})
+	return &asker{from: &n.Authorities[i%len(n.Authorities)],
+		pool: link.NewPool(link.Config{Network: n.Digest(), Transport: sourced{own}, Limits: link.Limits{DialMemory: time.Millisecond, Workers: 1}})}
+}
+
+// fetch makes a link and a circuit if there is none, and fetches the consensus.
+func (a *asker) fetch(ctx context.Context, n *directory.Network) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	l, err := a.pool.Dial(ctx, link.Target{ID: a.from.ID, Key: a.from.LinkKey, Addrs: a.from.Addrs})
+	if err == nil {
+		var c *circuit.Circuit
+		if c, err = circuit.OpenDir(ctx, l, circuit.Params{Network: n.Digest()}); err == nil {
+			defer c.Close()
+			m := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return c.DialDir(ctx) }}
+			_, err = m.Get(ctx, mirror.PathConsensus, directory.MaxBundle)
+		}
+	}
+	if err != nil { // as real clients, not at once again
+		select {
+		case <-time.After(time.Duration(50+rand.IntN(200)) * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+// A sourced is TCP from one address.
+type sourced struct{ own netip.Addr }
+
+func (s sourced) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.own, 0))}
+	return d.DialContext(ctx, "tcp", to.String())
+}
+
+func (sourced) Listen(netip.AddrPort) (net.Listener, error) { return nil, net.ErrClosed }
