@@ -16,6 +16,7 @@ const ( // our choice
 	fetchLimit  = time.Minute // for one source: some MiB over a slow line
 	guardsAsked = 3           // in one fetch, before it is put off
 	wrongClock  = time.Hour   // as a peer sees it: worth telling the user
+	longBefore  = time.Minute // a network's start: so is that
 )
 
 // fetch keeps the consensus fresh, until the client is closed.
@@ -25,6 +26,9 @@ func (c *Client) fetch() {
 	for c.ctx.Err() == nil {
 		now := time.Now()
 		at := c.nextAt(&schedule, have, now)
+		if start := c.netfile.Timing.Start; start.Sub(now) > longBefore && !c.usable(have) {
+			c.status.trouble(fmt.Errorf("the first consensus of network %s comes at %s", c.netfile.Name, directory.FormatTime(start)))
+		}
 		if !c.sleep(at.Sub(now)) {
 			return
 		}
@@ -39,11 +43,17 @@ func (c *Client) fetch() {
 			schedule.Failed(c.netfile, time.Now(), c.rng)
 			c.mu.Unlock()
 			c.log.Debug("consensus not fetched", "error", err)
-			if !c.usable(have) {
+			if !c.usable(have) && isNews(err) {
 				c.status.trouble(fmt.Errorf("fetch consensus: %w", c.clock(err)))
 			}
 		}
 	}
+}
+
+// isNews reports whether an error says more than that there was one before.
+func isNews(err error) bool {
+	s, ok := errors.AsType[*sourcesError](err)
+	return !ok || s.news()
 }
 
 // clock adds to an error about time what a peer says of this machine's clock:

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"tunic/cell/link"
@@ -53,7 +52,7 @@ func (r *race) run(ctx context.Context) (*directory.Bundle, error) {
 		if r.pending == 0 && !r.next(ctx, &r.mirrors) {
 			turn = true
 			if !r.next(ctx, &r.authorities) {
-				return nil, errors.Join(r.errs...)
+				return nil, &sourcesError{r.errs}
 			}
 		}
 		select {

@@ -1,0 +1,62 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tunic/cell/link"
+	"tunic/directory"
+)
+
+func TestSourcesErrorIsPlain(t *testing.T) {
+	refused := fmt.Errorf("fetch consensus: %w", &guardError{fmt.Errorf("connect: %w", syscall.ECONNREFUSED)})
+	other := &guardError{errors.New("link handshake failed")}
+	echo := fmt.Errorf("fetch consensus: %w", &guardError{link.ErrDialFailed})
+	for _, row := range []struct {
+		errs []error
+		want string
+		news bool
+	}{
+		{[]error{refused, refused, refused}, "the 3 mirrors and authorities that were asked: " + syscall.ECONNREFUSED.Error(), true},
+		{[]error{other, refused, refused}, syscall.ECONNREFUSED.Error() + " (2), link handshake failed (1)", true},
+		{[]error{echo, echo}, link.ErrDialFailed.Error(), false},
+		{[]error{echo, refused}, "(1), ", true},
+		{[]error{directory.ErrExpired}, directory.ErrExpired.Error(), true},
+	} {
+		err := error(&sourcesError{row.errs})
+		if !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q, want %q", err, row.want)
+		}
+		if isNews(err) != row.news {
+			t.Errorf("%v: news %v", err, !row.news)
+		}
+		if !errors.Is(err, row.errs[0]) {
+			t.Errorf("%v has lost its causes", err)
+		}
+	}
+}
+
+// A client whose network has not begun says when it does, and is ready then.
+func TestNetworkThatHasNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, 3)
+		w.file.Timing.Start = time.Now().Add(90 * time.Minute).Truncate(time.Millisecond)
+		c := launchIn(t, w, t.TempDir(), &memory{}, nil)
+		defer c.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := c.WaitReady(ctx)
+		if want := "comes at " + directory.FormatTime(w.file.Timing.Start); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("WaitReady: %v, want %q", err, want)
+		}
+		time.Sleep(time.Until(w.file.Timing.Start))
+		w.publish(w.relays())
+		ready(t, c)
+	})
+}
