@@ -277,3 +277,26 @@ func TestWrongNetworkFilesAreRefused(t *testing.T) {
 		t.Errorf("an authority without keys: %v", err)
 	}
 }
+
+// A client whose network is down says what it waits for.
+func TestClientSaysWhatItWaitsFor(t *testing.T) {
+	network, _ := lonely(t)
+	state := t.TempDir()
+	start(t, func(ctx context.Context) error {
+		return node.RunClient(ctx, node.ClientConfig{Common: node.Common{Network: network, State: state}, Socks: node.Socks{Listen: anywhere}},
+			node.Options{Log: slog.New(slog.DiscardHandler)})
+	})
+	awaitAnswer(t, state)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		s, err := node.Ask(t.Context(), state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(s.Client.Problem, "no consensus from the 1 mirrors and authorities") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("its status is %+v", s.Client)
+		}
+	}
+}
