@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -337,4 +338,41 @@ func TestGuardThatIsTheOnlyLivingExit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A relay that dies is no trouble of the user's; a network that is away is.
+func TestTroubleIsToldWhenNothingWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, 3)
+		var mu sync.Mutex
+		var told []error
+		c := launchIn(t, w, t.TempDir(), &memory{b: w.bundle}, func(e Event) {
+			if e.Problem != nil {
+				mu.Lock()
+				told = append(told, e.Problem)
+				mu.Unlock()
+			}
+		})
+		defer c.Close()
+		ready(t, c)
+		w.kill("b")
+		for i := range 30 {
+			get(t, c, fmt.Sprint(i)).Close()
+		}
+		synctest.Wait()
+		mu.Lock()
+		if len(told) > 0 {
+			t.Errorf("one dead relay of seven: %v", told)
+		}
+		mu.Unlock()
+		for _, name := range strings.Split("abcdefg", "") {
+			w.kill(name)
+		}
+		time.Sleep(5 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if _, problem := c.status.now(); len(told) == 0 || problem == "" {
+			t.Errorf("a dead network: told %v, status %q", told, problem)
+		}
+	})
 }

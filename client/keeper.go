@@ -176,7 +176,9 @@ func (c *Client) blame(a *path.Attempt, err error, now time.Time) {
 			c.pool.failed(now)
 		}
 	}
-	c.status.trouble(err)
+	if phase, _ := c.status.now(); phase < Ready || now.Before(c.pool.retryAt) { // else the next circuit mends it
+		c.status.trouble(err)
+	}
 	c.log.Debug("circuit not built", "error", err)
 }
 
