@@ -1,6 +1,8 @@
 package circuit
 
 import (
+	"errors"
+
 	"tunic/cell"
 	"tunic/cell/link"
 	"tunic/circuit/onion"
@@ -104,7 +106,21 @@ func (h *Hop) passOutward(cmd cell.Command, s *cell.Slot, b *link.Batch) (mine b
 			return false, tag, err
 		}
 	}
-	return false, tag, queue(h.out.next, s, cmd, b)
+	return false, tag, pass(h.out.next, s, cmd, b)
+}
+
+// pass queues a cell of somebody else's on its next link. That the circuit has
+// left the link is no fault: the DESTROY or the end of the link that took it off
+// is being handled by that link's reader, which knows the reason.
+func pass(lc *link.Circuit, s *cell.Slot, cmd cell.Command, b *link.Batch) error {
+	err := lc.Push(s, cmd, b)
+	switch {
+	case errors.Is(err, link.ErrQueueFull):
+		return &fault{cell.ReasonResource, err}
+	case errors.Is(err, link.ErrClosed):
+		return nil
+	}
+	return err
 }
 
 // countEarly counts a RELAY_EARLY cell. It runs on the reader of the client's
@@ -133,7 +149,7 @@ func (h *Hop) passInward(cmd cell.Command, body []byte, b *link.Batch) error {
 		return nil
 	}
 	h.tx.hops[0].RelayInward(byte(cmd), s.Body())
-	return queue(h.tx.lc, s, cmd, b)
+	return pass(h.tx.lc, s, cmd, b)
 }
 
 // sleep drops the key objects of both directions, one after the other.
