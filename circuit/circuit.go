@@ -23,6 +23,7 @@ package circuit
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"tunic/cell/link"
 	"tunic/circuit/congestion"
@@ -58,6 +59,8 @@ type Circuit struct {
 	forDir bool   // made with CREATE_DIR
 	in     inward
 	setup  handshakes
+
+	heard atomic.Uint64 // cells of the last hop
 
 	hopsMu sync.Mutex
 	hops   []keys.RelayID
@@ -99,6 +102,10 @@ func (c *Circuit) Done() <-chan struct{} { return c.done }
 // Err returns nil while the circuit lives, then why it is gone: a
 // [*DestroyError], or net.ErrClosed in the chain after [Circuit.Close].
 func (c *Circuit) Err() error { return c.end.cause() }
+
+// Heard returns how many cells have come from the last hop. A circuit from which
+// none comes, though one is owed, is stuck.
+func (c *Circuit) Heard() uint64 { return c.heard.Load() }
 
 // Streams returns how many streams and lookups of this end are open: a circuit
 // with none can be closed without loss.

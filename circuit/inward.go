@@ -73,6 +73,7 @@ func (c *Circuit) receiveInward(cmd cell.Command, body []byte, b *link.Batch) er
 	if !last {
 		return violation(m.Command.String() + " of a hop that is not the last")
 	}
+	c.heard.Add(1)
 	return c.receiveReply(m, tag, b)
 }
 

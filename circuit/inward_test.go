@@ -39,6 +39,9 @@ func TestNoDataBehindAHoleWhileTheCircuitCloses(t *testing.T) {
 		send(i)
 		want = append(want, byte(i))
 	}
+	if n := c.Heard(); n != uint64(len(want)) {
+		t.Errorf("heard %d cells, want %d", n, len(want))
+	}
 	// How far destroy has come when another goroutine stands between its steps.
 	c.dead.Store(true)
 	c.tx.mu.Lock()

@@ -15,8 +15,9 @@
 // and paths, [pool] which circuit a request takes and which is built next; both
 // know no clock and no network. The goroutines are: the keeper, which does what
 // the pool wants; one per circuit, which builds it and notices its end; one
-// that fetches the consensus; one that saves the guards; one that tells events.
-// All end with Close. One lock guards guards, view and pool; it is never held
+// per request, which notices that its circuit is stuck, and two while the exit is
+// asked about that; one that fetches the consensus; one that saves the guards; one
+// that tells events. All end with Close. One lock guards guards, view and pool; it is never held
 // while waiting for anything.
 //
 // Specification: docs/protocol.md, "Choosing a path" and "Clients"; for users

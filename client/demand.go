@@ -25,7 +25,7 @@ func (p *pool) want(now time.Time) (path.Need, bool) {
 			}
 		}
 	}
-	if under >= maxBuilding {
+	if len(coming) >= maxBuilding || under >= maxUnderWay {
 		return path.Need{}, false
 	}
 	if p.ready {

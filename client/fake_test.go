@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,6 +257,9 @@ type fakeCircuit struct {
 	path path.Path
 	done chan struct{}
 
+	heard     atomic.Uint64
+	questions atomic.Int64 // whether the circuit is stuck
+
 	mu      sync.Mutex // guards what follows
 	err     error
 	streams []*fakeStream
@@ -312,7 +316,12 @@ func (c *fakeCircuit) Begin(host string, port uint16, flags cell.BeginFlags) (st
 	return s, nil
 }
 
+func (c *fakeCircuit) Heard() uint64 { return c.heard.Load() }
+
 func (c *fakeCircuit) Resolve(ctx context.Context, r cell.ResolveRequest) (cell.ResolvedReply, error) {
+	if r.Host == everyExitKnows {
+		c.questions.Add(1)
+	}
 	s := &fakeStream{c: c, host: r.Host}
 	if err := s.WaitConnected(ctx); err != nil {
 		return cell.ResolvedReply{}, err
@@ -336,7 +345,7 @@ func (s *fakeStream) WaitConnected(ctx context.Context) error {
 	s.c.w.mu.Lock()
 	exit := s.c.w.exit
 	s.c.w.mu.Unlock()
-	if exit != nil {
+	if exit != nil && s.host != everyExitKnows {
 		v = exit(s.host, s.port, s.c.path[path.Exit].Nickname)
 	}
 	if v.never || s.c.w.frozen(s.c.path) {
@@ -349,6 +358,7 @@ func (s *fakeStream) WaitConnected(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	s.c.heard.Add(1)
 	if v.end != 0 {
 		return &circuit.EndError{Reason: v.end}
 	}

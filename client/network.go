@@ -39,6 +39,7 @@ type builtCircuit interface {
 	Begin(host string, port uint16, flags cell.BeginFlags) (stream, error)
 	Resolve(ctx context.Context, r cell.ResolveRequest) (cell.ResolvedReply, error)
 	Streams() int
+	Heard() uint64 // how much has come from its far end
 	Done() <-chan struct{}
 	Err() error
 	Close() error

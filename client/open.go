@@ -96,6 +96,8 @@ func (t *trial) once(ctx context.Context, e *entry, try func(context.Context, *e
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTry)
 	defer cancel()
+	ctx, leave := context.WithCancelCause(ctx)
+	defer t.c.listen(ctx, e, func() { leave(errTry) })()
 	return try(ctx, e)
 }
 

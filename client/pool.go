@@ -20,7 +20,8 @@ const ( // fixed by docs/protocol.md, "Clients"
 const ( // our choice
 	minClean      = 3                       // unused circuits kept ready in all
 	maxStockBuild = 4                       // of them under way at a time
-	maxBuilding   = 32                      // circuits under way at a time, with those that requests wait for
+	maxBuilding   = 32                      // young ones under way at a time, with those that requests wait for
+	maxUnderWay   = 128                     // and with old ones, which a relay that hangs keeps from ending
 	maxCircuits   = 1024                    // open at a time; some 10 KiB each here
 	maxWaiters    = 4096                    // requests that wait for a circuit
 	generalPort   = 443                     // that a circuit for anything serves
@@ -66,6 +67,7 @@ type entry struct {
 	idle    time.Time // when uses became 0
 	retired bool      // takes no new streams
 	worn    bool      // its guard is not the preferred one any more
+	asked   *question // that it is being asked; nil: none
 }
 
 // fresh reports whether the circuit may take a stream.

@@ -24,6 +24,7 @@ func (s *standing) Resolve(context.Context, cell.ResolveRequest) (cell.ResolvedR
 	return cell.ResolvedReply{}, errRefused
 }
 func (s *standing) Streams() int          { return 0 }
+func (s *standing) Heard() uint64         { return 0 }
 func (s *standing) Done() <-chan struct{} { return s.done }
 func (s *standing) Err() error            { return nil }
 func (s *standing) Close() error          { return nil }
