@@ -35,7 +35,7 @@ func (p *pool) want(now time.Time) (path.Need, bool) {
 		}
 		coming = left
 	}
-	if len(coming) >= maxStockBuild || under >= maxBuilding/2 { // the other half is for those who wait
+	if len(coming) >= maxStockBuild || under >= maxUnderWay/2 { // the other half is for those who wait
 		return path.Need{}, false
 	}
 	return p.missing(coming, now)
