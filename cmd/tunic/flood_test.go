@@ -67,7 +67,7 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 	all.Wait()
 	to := time.Now()
 	t.Logf("%d strangers, up to %d at a time: %d fetches, %d refused or cut off", strangers, most.Load(), fetched.Load(), failed.Load())
-	if most.Load() < strangers*3/4 || fetched.Load() < strangers/4 {
+	if most.Load() < strangers*3/4 || fetched.Load() == 0 || fetched.Load()+failed.Load() < strangers {
 		t.Error("that was no flood")
 	}
 	// The strangers share these few cores with the authorities, so that a vote may
