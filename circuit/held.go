@@ -29,6 +29,16 @@ func (h *Hop) Held() (bytes int64, oldest time.Duration) {
 	return bytes, oldest
 }
 
+// Held returns how many bytes the stream holds for its reader, or for where the
+// reader writes them, and how long the oldest of them has waited: also when the
+// circuit is gone.
+func (s *Stream) Held() (bytes int64, oldest time.Duration) {
+	oldest = s.waited()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.unread()), oldest
+}
+
 // waited returns how long the oldest data that the stream holds has waited for its
 // reader, or for where the reader writes it; 0 if there is none.
 func (s *Stream) waited() time.Duration {

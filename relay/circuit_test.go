@@ -464,6 +464,31 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// What a client sent before it left counts as long as the destination does not take
+// it: the connection goes when the exit runs out of memory, not minutes later.
+func TestMemoryOfClientsThatLeftIsBounded(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, options{config: func(_ int, c *relay.Config) { c.MaxMemory = 100_000 }})
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // nobody reads what it accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := nw.circuit(nw.client(nil), nw.relays...)
+	s, err := c.Dial(nw.ctx(), "127.0.0.1", ln.Addr().(*net.TCPAddr).AddrPort().Port(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Write(make([]byte, 64<<20)) // ends with the circuit
+	nw.waitFor("the end of the connection", func() bool {
+		s := nw.relays[1].Status()
+		return s.Streams == 0 && s.Refused["memory"] >= 2 // the circuit, then what it has left behind
+	})
+	if c.Err() == nil {
+		t.Error("the circuit is still there")
+	}
+}
+
 // What a relay has learnt is there again when it starts anew.
 func TestRestart(t *testing.T) {
 	var dir string

@@ -156,10 +156,16 @@ func (w *watch) end(err error) {
 func (w *watch) abort(reason cell.EndReason) {
 	w.note(reason, false)
 	w.stop()
-	if c, ok := w.conn.(interface{ SetLinger(int) error }); ok {
+	reset(w.conn)
+}
+
+// reset closes a connection so that the other side sees that it broke, where the
+// connection can say so.
+func reset(conn net.Conn) {
+	if c, ok := conn.(interface{ SetLinger(int) error }); ok {
 		c.SetLinger(0)
 	}
-	w.conn.Close()
+	conn.Close()
 }
 
 // note remembers why the connection ends, and whether it may be that the

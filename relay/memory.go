@@ -3,6 +3,8 @@ package relay
 import (
 	"cmp"
 	"context"
+	"maps"
+	"net"
 	"runtime/metrics"
 	"slices"
 	"time"
@@ -19,30 +21,31 @@ const ( // our choice
 	memoryEvery = time.Second
 )
 
-// A holding is what one circuit keeps in memory.
+// A holding is what one circuit keeps in memory, or a stream whose circuit is gone
+// and whose destination does not take what came before.
 type holding struct {
-	hop    *circuit.Hop
+	end    func()
 	bytes  int64
 	oldest time.Duration
 }
 
 // guardMemory ends circuits when all together hold too much, until ctx ends. The
 // queues of circuits are looked at only when the whole heap is large enough for
-// that to be possible; without circuits it sleeps.
+// that to be possible; without circuits and streams it sleeps.
 func (r *Relay) guardMemory(ctx context.Context) {
 	limit := r.cfg.MaxMemory
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for sleep(ctx, memoryEvery) {
-		if !r.hops.waitForOne(ctx) {
+		if r.streams.len() == 0 && !r.hops.waitForOne(ctx) {
 			return
 		}
 		metrics.Read(heap)
 		if heap[0].Value.Uint64() < uint64(limit)*3/4 {
 			continue
 		}
-		for _, h := range excess(r.hops.holdings(), limit) {
+		for _, h := range excess(append(r.hops.holdings(), r.streams.orphans()...), limit) {
 			r.counts.refuse(causeMemory)
-			h.hop.Fail(cell.ReasonResource)
+			h.end()
 		}
 	}
 }
@@ -50,15 +53,35 @@ func (r *Relay) guardMemory(ctx context.Context) {
 // holdings returns what each circuit holds that holds anything.
 func (s *hops) holdings() []holding {
 	s.mu.Lock()
-	all := make([]holding, 0, len(s.all))
-	for h := range s.all {
-		all = append(all, holding{hop: h})
-	}
+	hops := slices.Collect(maps.Keys(s.all))
 	s.mu.Unlock()
-	for i := range all {
-		all[i].bytes, all[i].oldest = all[i].hop.Held()
+	var all []holding
+	for _, h := range hops {
+		if bytes, oldest := h.Held(); bytes > 0 {
+			all = append(all, holding{func() { h.Fail(cell.ReasonResource) }, bytes, oldest})
+		}
 	}
-	return slices.DeleteFunc(all, func(h holding) bool { return h.bytes == 0 })
+	return all
+}
+
+// orphans returns what streams hold whose circuits are gone. A client that leaves
+// must not take its data out of the count by that.
+func (t *streams) orphans() []holding {
+	t.mu.Lock()
+	conns := make(map[*circuit.Stream]net.Conn)
+	for s, o := range t.all {
+		if o.conn != nil && s.Hop().Err() != nil {
+			conns[s] = o.conn
+		}
+	}
+	t.mu.Unlock()
+	var all []holding
+	for s, conn := range conns {
+		if bytes, oldest := s.Held(); bytes > 0 {
+			all = append(all, holding{func() { reset(conn) }, bytes, oldest})
+		}
+	}
+	return all
 }
 
 // excess returns the circuits to end so that the rest holds at most nine tenths

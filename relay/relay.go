@@ -174,7 +174,7 @@ func New(cfg Config) (*Relay, error) {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.creates.links = make(map[*link.Link]*linkCreates)
 	r.hops.all, r.hops.some = make(map[*circuit.Hop]*allowance), make(chan struct{}, 1)
-	r.streams.all = make(map[*circuit.Stream]string)
+	r.streams.all = make(map[*circuit.Stream]openStream)
 	r.publish.kick = make(chan struct{}, 1)
 	r.view.network, r.view.byAddr = cfg.Network, addressClasses(cfg.Network, nil)
 	if cfg.Network.PrivateAddresses {

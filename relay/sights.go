@@ -62,8 +62,8 @@ func (t *streams) destinations() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all []string
-	for _, d := range t.all {
-		all = append(all, d)
+	for _, o := range t.all {
+		all = append(all, o.destination)
 	}
 	slices.Sort(all)
 	return all

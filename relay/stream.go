@@ -12,8 +12,14 @@ import (
 
 // streams is the streams that this exit has open or opening.
 type streams struct {
-	mu  sync.Mutex                 // guards what follows
-	all map[*circuit.Stream]string // with their destinations, where the operator asked for addresses
+	mu  sync.Mutex // guards what follows
+	all map[*circuit.Stream]openStream
+}
+
+// An openStream is what is known of a stream.
+type openStream struct {
+	destination string   // where the operator asked for addresses
+	conn        net.Conn // to the destination; nil until it is connected
 }
 
 // add counts s, if there may be one more.
@@ -23,8 +29,17 @@ func (t *streams) add(s *circuit.Stream, destination string) bool {
 	if len(t.all) >= maxStreams {
 		return false
 	}
-	t.all[s] = destination
+	t.all[s] = openStream{destination: destination}
 	return true
+}
+
+// connected notes the connection of s.
+func (t *streams) connected(s *circuit.Stream, conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.all[s]
+	o.conn = conn
+	t.all[s] = o
 }
 
 func (t *streams) remove(s *circuit.Stream) {
@@ -111,6 +126,7 @@ func (r *Relay) serve(s *circuit.Stream, req cell.BeginRequest) {
 		return
 	}
 	defer conn.Close()
+	r.streams.connected(s, conn)
 	if s.Connect(reply) != nil {
 		return
 	}
