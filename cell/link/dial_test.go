@@ -305,9 +305,9 @@ func TestYoungerLinkTakesOver(t *testing.T) {
 func TestOldLinkTakesNoNewCircuits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, accepting)
-		// Not the default of 7 days, nor with a client's padding: for each timer of
-		// a bubble the race detector of Go 1.26 loses some room, of which it has
-		// enough for some 60,000, and crashes beyond.
+		// Not the default of 7 days, nor with a client's padding: Go 1.26 runs timers
+		// of a bubble that are read side by side in one context of the race
+		// detector, and each time there is a small chance that this crashes.
 		cfg := linktest.NewRelay().Config(nil)
 		cfg.Limits.MaxAge = 7 * time.Hour
 		p, _ := r.dialler(t, cfg, "10.0.0.3")
