@@ -116,7 +116,7 @@ func (a *Authority) publishNow(p *period, st *noteState) error {
 	a.mu.Lock()
 	b, err := directory.NewBundle(st.signed, st.doc, a.network)
 	history := p.sign.history(st)
-	forks := p.sign.forks()
+	forks, signed := p.sign.forks(), len(st.signers)
 	p.published = err == nil
 	a.adoptLocked(history)
 	a.mu.Unlock()
@@ -132,7 +132,7 @@ func (a *Authority) publishNow(p *period, st *noteState) error {
 		}
 	}
 	a.log.Info("consensus", keyPeriod, p.round.ValidAfter, keyRelays, len(b.Consensus.Relays),
-		keyVotes, len(b.Consensus.Votes), keySigned, len(st.signers))
+		keyVotes, len(b.Consensus.Votes), keySigned, signed)
 	a.serve(b)
 	return nil
 }

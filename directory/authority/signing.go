@@ -157,6 +157,9 @@ func (g *signing) history(st *noteState) *directory.History {
 		return nil
 	}
 	h := &directory.History{Signed: *st.signed, Peaks: g.log.Peaks}
+	// More signatures may come while what is returned is written out.
+	h.Signed.Certificates = slices.Clone(h.Signed.Certificates)
+	h.Signed.Signatures = slices.Clone(h.Signed.Signatures)
 	if h.Verify(g.network) != nil {
 		return nil
 	}
