@@ -28,8 +28,9 @@ func (a *Authority) publish(ctx context.Context, p *period) error {
 	for chased := false; ; chased = true {
 		a.mu.Lock()
 		st, bell := p.sign.winner(), p.bell
+		complete := st != nil && st.doc != nil
 		a.mu.Unlock()
-		if st != nil && st.doc != nil {
+		if complete {
 			return a.publishNow(p, st)
 		}
 		if !chased {
