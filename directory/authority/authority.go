@@ -61,6 +61,7 @@ type Authority struct {
 	probes  chan struct{}  // places for tests under way
 	asked   chan struct{}  // places for tests that relays ask for
 	due     chan struct{}  // holds a token when a test may be due sooner than planned
+	unsaved chan struct{}  // holds a token when there is a descriptor to be written
 	steps   chan struct{}  // holds a token when a period has steps to take
 	errands sync.WaitGroup // messages and fetches that Run has started
 
@@ -93,7 +94,7 @@ func newAuthority(c Config, dial dialer, test tester) (*Authority, error) {
 		cfg: c, log: c.Log, network: c.Network, self: c.Keys.ID(), own: c.Network.Authority(c.Keys.ID()),
 		peers: newPeers(c.Network, c.Keys.ID(), dial), test: test, release: func() {},
 		probes: make(chan struct{}, maxProbes), asked: make(chan struct{}, maxAsked),
-		due: make(chan struct{}, 1), steps: make(chan struct{}, 1),
+		due: make(chan struct{}, 1), steps: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

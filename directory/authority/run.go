@@ -25,6 +25,7 @@ const (
 const ( // our choice
 	warmLead    = 30 * time.Second // circuits to the others are made this long before votes leave
 	saveEvery   = time.Minute      // how often relays' histories are written: what a crash may lose
+	saveSoon    = time.Second      // how long after a new descriptor it is written
 	forgetEvery = time.Hour        // how often relays long gone are looked for
 	clockLook   = time.Minute      // how soon a clock that was set is noticed
 )

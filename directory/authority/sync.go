@@ -61,5 +61,8 @@ func (a *Authority) admit(raw []byte, now time.Time) (verdict, error) {
 	if err == nil {
 		a.testsDue()
 	}
+	if err == nil && !v.known {
+		a.saveDue()
+	}
 	return v, err
 }

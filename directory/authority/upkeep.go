@@ -60,10 +60,12 @@ func (a *Authority) testsDue() {
 	}
 }
 
-// saveLoop writes what has been seen of relays from time to time.
+// saveLoop writes what has been seen of relays from time to time, and descriptors
+// soon: their relays believe that the authority has them, and were all authorities
+// to lose them together, nobody would be listed.
 func (a *Authority) saveLoop(ctx context.Context) {
 	forgotten := time.Now()
-	for sleepUntil(ctx, time.Now().Add(saveEvery)) == nil {
+	for a.awaitSaving(ctx) {
 		if now := time.Now(); now.Sub(forgotten) >= forgetEvery {
 			a.reg.forget(now)
 			forgotten = now
@@ -71,5 +73,28 @@ func (a *Authority) saveLoop(ctx context.Context) {
 		if err := a.store.saveRelays(a.reg); err != nil {
 			a.log.Error("state not written", keyError, err)
 		}
+	}
+}
+
+// awaitSaving waits until something is to be written, and reports whether ctx
+// lasted.
+func (a *Authority) awaitSaving(ctx context.Context) bool {
+	timer := time.NewTimer(saveEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-a.unsaved:
+		return sleepUntil(ctx, time.Now().Add(saveSoon)) == nil // others come at the same time
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// saveDue tells saveLoop that there is a new descriptor.
+func (a *Authority) saveDue() {
+	select {
+	case a.unsaved <- struct{}{}:
+	default: // a token is there
 	}
 }
