@@ -29,7 +29,7 @@ func (e *end) receive(m cell.Message, tag onion.Tag, b *link.Batch) error {
 	case cell.End, cell.XOn, cell.XOff:
 		return e.toStream(m, b)
 	case cell.Sendme:
-		return e.receiveSendme(m)
+		return e.receiveSendme(m, b)
 	}
 	return violation("unexpected " + m.Command.String())
 }
@@ -77,7 +77,7 @@ func (e *end) acknowledge(tag onion.Tag, b *link.Batch) error {
 	return nil
 }
 
-func (e *end) receiveSendme(m cell.Message) error {
+func (e *end) receiveSendme(m cell.Message, b *link.Batch) error {
 	tag, err := cell.ParseSendme(m.Data)
 	if err != nil {
 		return err
@@ -90,6 +90,6 @@ func (e *end) receiveSendme(m cell.Message) error {
 	if err := e.tx.window.Sendme(tag, time.Now(), e.tx.lc.Queued() > blockedAt); err != nil {
 		return err
 	}
-	e.tx.next()
+	e.tx.nextIn(b)
 	return nil
 }

@@ -206,6 +206,13 @@ func (s *Stream) giveBack(size int) error {
 	return s.consumed(size)
 }
 
+// A BuffersWriter stands before a connection, and hands several buffers to it as
+// net.Buffers.WriteTo does to the connection itself: with one system call. It consumes
+// them.
+type BuffersWriter interface {
+	WriteBuffers(b *net.Buffers) (int64, error)
+}
+
 // writeChunks writes and releases the chunks. bufs is room to work in.
 func writeChunks(w io.Writer, first *chunk, bufs *net.Buffers) (n int64, err error) {
 	defer releaseAll(first)
@@ -217,8 +224,12 @@ func writeChunks(w io.Writer, first *chunk, bufs *net.Buffers) (n int64, err err
 	for c := first; c != nil; c = c.next {
 		list = append(list, c.data[c.r:c.w])
 	}
-	*bufs = list
-	n, err = bufs.WriteTo(w) // consumes *bufs
+	*bufs = list // which writing consumes
+	if b, ok := w.(BuffersWriter); ok {
+		n, err = b.WriteBuffers(bufs)
+	} else {
+		n, err = bufs.WriteTo(w)
+	}
 	clear(list)
 	*bufs = list[:0]
 	return n, err

@@ -32,6 +32,7 @@ type sending struct {
 
 	waiting []*Stream // for room in the window, the longest first
 	turn    *Stream   // woken, and before all others until it has sent
+	opened  bool      // a batch will wake the next stream
 }
 
 // command returns the command of the next relay cell. mu is held.
@@ -167,6 +168,31 @@ func (t *sending) next() {
 	t.turn.tx.inLine = false
 	t.waiting = slices.Delete(t.waiting, 0, 1)
 	t.turn.tx.cond.Signal()
+}
+
+// nextIn does so when b is flushed: by then more room may have come. mu is held.
+func (t *sending) nextIn(b *link.Batch) {
+	if t.opened || t.turn != nil || len(t.waiting) == 0 {
+		return
+	}
+	if b == nil {
+		t.next()
+		return
+	}
+	t.opened = true
+	b.Add((*opening)(t))
+}
+
+// An opening is a direction whose window has opened.
+type opening sending
+
+// FlushBatch wakes the stream that is next.
+func (o *opening) FlushBatch() {
+	t := (*sending)(o)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.opened = false
+	t.next()
 }
 
 // stop lets nothing more be sent, because of err, and wakes who waits. mu is

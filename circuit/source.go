@@ -11,10 +11,10 @@ import (
 )
 
 // readSize is how much ReadFrom takes from its reader at a time, in bytes: what
-// one quantum carries. It is copied once, into cells: where in a cell it begins
+// four quanta carry, as much as a link writes at a time. It is copied once, into cells: where in a cell it begins
 // is known only when the cell is sealed, since a marked one holds less. The copy
 // costs 2 % of what sealing three layers does.
-const readSize = quantum * cell.MaxData
+const readSize = 4 * quantum * cell.MaxData
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 

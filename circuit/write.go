@@ -36,18 +36,19 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return s.write(p)
 }
 
-// write is Write with writeMu held.
+// write is Write with writeMu held. What it seals goes out at the end, or when it
+// has to wait, not for each quantum.
 func (s *Stream) write(p []byte) (n int, err error) {
-	for n < len(p) {
-		k, err := s.writeSome(p[n:])
-		s.batch.Flush()
+	for n < len(p) && err == nil {
+		var k int
+		k, err = s.writeSome(p[n:])
 		n += k
-		if err != nil {
-			s.end.check(err)
-			return n, err
-		}
 	}
-	return n, nil
+	s.batch.Flush()
+	if err != nil {
+		s.end.check(err)
+	}
+	return n, err
 }
 
 // writeSome waits until s may send, and seals some of p.
@@ -80,6 +81,12 @@ func (s *Stream) awaitTurn() error {
 			t.leave(s)
 		case t.mayGo(s):
 			return nil
+		}
+		if s.batch.Pending() { // no batch is kept while its owner waits
+			t.mu.Unlock()
+			s.batch.Flush()
+			t.mu.Lock()
+			continue
 		}
 		s.tx.cond.Wait()
 	}

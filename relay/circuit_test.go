@@ -418,7 +418,8 @@ func TestBandwidthLimit(t *testing.T) {
 // stuck is a limiter that lets a client read nothing after its first bytes.
 type stuck struct{ left atomic.Int64 }
 
-func (s *stuck) Burst() int { return 1 << 20 }
+func (s *stuck) Burst() int                 { return 1 << 20 }
+func (s *stuck) AllowN(time.Time, int) bool { return false }
 
 func (s *stuck) WaitN(ctx context.Context, n int) error {
 	if s.left.Add(-int64(n)) < 0 {

@@ -51,11 +51,25 @@ func (m *meter) set(perSecond, burst int64) {
 
 // WaitN counts n bytes and waits until they may pass.
 func (m *meter) WaitN(ctx context.Context, n int) error {
+	m.count(time.Now(), n)
+	return m.bucket.WaitN(ctx, n)
+}
+
+// AllowN reports whether n bytes may pass now, and counts them if so.
+func (m *meter) AllowN(now time.Time, n int) bool {
+	if !m.bucket.AllowN(now, n) {
+		return false
+	}
+	m.count(now, n)
+	return true
+}
+
+// count counts n bytes that pass at now.
+func (m *meter) count(now time.Time, n int) {
 	m.total.Add(uint64(n))
 	m.mu.Lock()
-	m.window.add(time.Now(), uint64(n))
-	m.mu.Unlock()
-	return m.bucket.WaitN(ctx, n)
+	defer m.mu.Unlock()
+	m.window.add(now, uint64(n))
 }
 
 // Burst returns the most bytes that one WaitN may ask for.

@@ -3,13 +3,14 @@ package link
 // A Flusher is something that waits to be woken when a batch is flushed.
 type Flusher interface{ FlushBatch() }
 
-// A Batch collects what must be woken after a record has been handled, so that
-// each is woken once. The zero value is ready; a nil *Batch stands for none: what
-// is added to it is woken at once. A Batch serves one goroutine, is not kept open
-// while that waits for anything, and is always flushed in the end.
+// A Batch collects what must be woken after the records of one read have been
+// handled, so that each is woken once, and what was queued on a link is written with
+// one system call. The zero value is ready; a nil *Batch stands for none: what is
+// added to it is woken at once. A Batch serves one goroutine, is not kept open while
+// that waits for anything, and is always flushed in the end.
 type Batch struct {
 	circuits []*Circuit // with cells, not in their schedulers yet
-	links    []*Link    // whose writers sleep
+	links    []*Link    // that nobody else writes to
 	flushers []Flusher
 	now      int64 // the pool's clock when it was first asked for; 0: not yet
 }
@@ -24,32 +25,37 @@ func (b *Batch) Add(f Flusher) {
 	b.flushers = append(b.flushers, f)
 }
 
-// Flush wakes everything that was added, links first, and empties the batch. It
-// takes locks of links and calls the flushers, so it is called without locks.
+// Pending reports whether a flush would do something.
+func (b *Batch) Pending() bool { return len(b.circuits) > 0 || len(b.flushers) > 0 }
+
+// Flush writes to the links, wakes everything that was added, and empties the batch.
+// It waits for no connection: what one does not take at once is left to the link's
+// writer. It takes locks of links and calls the flushers, so it is called without
+// locks.
 func (b *Batch) Flush() {
 	if b == nil {
 		return
 	}
-	b.wakeLinks()
+	b.writeLinks()
 	for i := 0; i < len(b.flushers); i++ { // a flusher may add to the batch
 		b.flushers[i].FlushBatch()
-		b.wakeLinks()
+		b.writeLinks()
 	}
 	clear(b.flushers)
 	b.flushers, b.now = b.flushers[:0], 0
 }
 
-// wakeLinks puts the circuits in their schedulers, then wakes the writers.
-func (b *Batch) wakeLinks() {
+// writeLinks puts the circuits in their schedulers, then writes to the links.
+func (b *Batch) writeLinks() {
 	for _, c := range b.circuits {
-		if wake, ok := c.link.sched.activate(c); !ok {
+		if took, ok := c.link.sched.activate(c, pushers); !ok {
 			c.discard()
-		} else if wake {
+		} else if took {
 			b.links = append(b.links, c.link)
 		}
 	}
 	for _, l := range b.links {
-		l.wakeWriter()
+		l.transmit()
 	}
 	clear(b.circuits)
 	clear(b.links)
@@ -62,9 +68,9 @@ func (b *Batch) activate(c *Circuit) {
 		b.circuits = append(b.circuits, c)
 		return
 	}
-	if wake, ok := c.link.sched.activate(c); !ok {
+	if took, ok := c.link.sched.activate(c, writers); !ok {
 		c.discard()
-	} else if wake {
+	} else if took {
 		c.link.wakeWriter()
 	}
 }

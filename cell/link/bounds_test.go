@@ -91,7 +91,8 @@ func TestStubbornLimiter(t *testing.T) {
 // stubborn refuses everything.
 type stubborn struct{ calls int }
 
-func (s *stubborn) Burst() int { return 1000 }
+func (s *stubborn) Burst() int                 { return 1000 }
+func (s *stubborn) AllowN(time.Time, int) bool { return false }
 func (s *stubborn) WaitN(context.Context, int) error {
 	s.calls++
 	return errors.New("no")

@@ -43,7 +43,7 @@ func TestCellsLeaveInOrder(t *testing.T) {
 		}
 	}
 	for i := 0; i < 100; {
-		n := l.gather(time.Now())
+		n := l.pick(cell.RecordCells, time.Now())
 		for j := range n {
 			if got := l.out.cell(j); got[5] != byte(i) || cell.Command(got[4]) != cell.Relay {
 				t.Fatalf("cell %d is %d", i, got[5])
@@ -70,7 +70,7 @@ func TestDestroyDropsTheQueue(t *testing.T) {
 	if len(rec) != 1 || cell.Command(l.out.cell(0)[4]) != cell.Destroy {
 		t.Errorf("record %v, want one DESTROY", rec)
 	}
-	if n := l.gather(time.Now()); n != 0 {
+	if n := l.pick(cell.RecordCells, time.Now()); n != 0 {
 		t.Errorf("%d more cells", n)
 	}
 }
@@ -112,9 +112,7 @@ func TestFlushAfterTheEnd(t *testing.T) {
 func TestBatchWakesOnce(t *testing.T) {
 	l := bareLink(Config{})
 	c, d := openCircuit(t, l), openCircuit(t, l)
-	if !l.sched.sleep() {
-		t.Fatal("a link without cells does not sleep")
-	}
+	l.out.raw = nil // nobody but the writer can write
 	var b Batch
 	pushN(t, c, 20, &b)
 	pushN(t, d, 11, &b)
@@ -122,7 +120,7 @@ func TestBatchWakesOnce(t *testing.T) {
 		t.Fatalf("%d activations are kept, %d wake-ups sent before the flush; want 2 and 0", len(b.circuits), len(l.wake))
 	}
 	b.Flush()
-	if len(l.wake) != 1 || len(l.sched.heap) != 2 || l.sched.asleep {
+	if len(l.wake) != 1 || len(l.sched.heap) != 2 || l.sched.turn != writers {
 		t.Fatalf("%d wake-ups and %d active circuits, want 1 and 2", len(l.wake), len(l.sched.heap))
 	}
 	<-l.wake
@@ -131,7 +129,7 @@ func TestBatchWakesOnce(t *testing.T) {
 	if len(l.wake) != 0 {
 		t.Error("a writer that does not sleep was woken")
 	}
-	if l.sched.sleep() {
+	if released, _ := l.sched.release(); released {
 		t.Error("a writer with cells goes to sleep")
 	}
 }

@@ -12,9 +12,13 @@ import (
 )
 
 // A Limiter limits bytes per second; *rate.Limiter of golang.org/x/time fits. It is
-// asked once per record.
+// asked once for what is read or written with one system call.
 type Limiter interface {
+	// WaitN waits until n bytes may pass.
 	WaitN(ctx context.Context, n int) error
+	// AllowN reports whether n bytes may pass now; if so, they count.
+	AllowN(now time.Time, n int) bool
+	// Burst returns the most bytes that one WaitN may ask for.
 	Burst() int
 }
 

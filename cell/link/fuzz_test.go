@@ -122,7 +122,9 @@ func FuzzHandle(f *testing.F) {
 			c[0], c[3], c[4], c[5] = b[1], b[2], b[0], b[2]
 			cells = append(cells, c...)
 		}
-		if err := l.handle(cells); err != nil && !errors.Is(err, cell.ErrMalformed) {
+		err := l.handle(cells)
+		l.batch.Flush()
+		if err != nil && !errors.Is(err, cell.ErrMalformed) {
 			t.Fatalf("%v, want ErrMalformed", err)
 		}
 		if n := l.Circuits(); n > 3 {
@@ -133,7 +135,7 @@ func FuzzHandle(f *testing.F) {
 			queued += c.Queued()
 		}
 		sent := 0
-		for n := l.gather(time.Now()); n > 0; n = l.gather(time.Now()) {
+		for n := l.pick(cell.RecordCells, time.Now()); n > 0; n = l.pick(cell.RecordCells, time.Now()) {
 			sent += n
 		}
 		if sent != queued {

@@ -15,7 +15,7 @@ import (
 
 // readBufferSize is our choice, in bytes: a few records, so that a busy link reads
 // several with one system call.
-const readBufferSize = 1 * (lengthSize + maxSealed)
+const readBufferSize = 4 * recordSize
 
 type readBuffer [readBufferSize]byte
 
@@ -57,26 +57,35 @@ func newInbound(conn net.Conn, o *opener) *inbound {
 	return in
 }
 
-// next returns the cells of the next record. They lie in the buffer: they are
-// valid until the next call.
+// next returns the cells of the next record, and waits for it. They lie in the
+// buffer: they are valid until the next call of any method.
 func (in *inbound) next() ([]byte, error) {
 	for {
-		if in.need == 0 && in.to-in.from >= lengthSize {
-			n, err := in.opener.length(in.buf[in.from:])
-			if err != nil {
-				return nil, err
-			}
-			in.need, in.from = n, in.from+lengthSize
-		}
-		if in.need > 0 && in.to-in.from >= in.need {
-			sealed := in.buf[in.from : in.from+in.need : in.from+in.need]
-			in.from, in.need, in.since = in.from+in.need, 0, time.Time{}
-			return in.opener.open(sealed)
+		if cells, err := in.take(); cells != nil || err != nil {
+			return cells, err
 		}
 		if err := in.fill(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// take returns the cells of the next record if all of it has been read, else nil;
+// they are valid like those of next.
+func (in *inbound) take() ([]byte, error) {
+	if in.need == 0 && in.to-in.from >= lengthSize {
+		n, err := in.opener.length(in.buf[in.from:])
+		if err != nil {
+			return nil, err
+		}
+		in.need, in.from = n, in.from+lengthSize
+	}
+	if in.need == 0 || in.to-in.from < in.need {
+		return nil, nil
+	}
+	sealed := in.buf[in.from : in.from+in.need : in.from+in.need]
+	in.from, in.need, in.since = in.from+in.need, 0, time.Time{}
+	return in.opener.open(sealed)
 }
 
 // partial reports whether a record has begun and is not complete.

@@ -470,7 +470,8 @@ type limiter struct {
 	pause time.Duration
 }
 
-func (l *limiter) Burst() int { return l.burst }
+func (l *limiter) Burst() int                 { return l.burst }
+func (l *limiter) AllowN(time.Time, int) bool { return false }
 func (l *limiter) WaitN(ctx context.Context, n int) error {
 	if n > l.burst {
 		return errors.New("more than a burst")

@@ -12,15 +12,18 @@
 //
 // The first record of each side has two cells: PROOF or PADDING, then NETINFO.
 //
-// A link has two goroutines. The reader opens a record, hands each cell to its
-// circuit, and waits for nothing but its own socket (and the node's limit of bytes
-// per second). The writer sleeps until a cell is queued, takes up to 31 from the
-// circuits that have been quietest, seals them once and writes once. Both end when
-// the link fails or closes; [Pool.Close] waits for them.
+// A link has two goroutines. The reader opens the records of one read, hands each
+// cell to its circuit, and waits for nothing but its own socket (and the node's limit
+// of bytes per second). The writer sleeps while there is nothing to wait for: whoever
+// queues cells on a quiet link with a [Batch] takes them, from the circuits that have
+// been quietest, seals them and writes them with one system call that does not wait.
+// Only what the connection does not take at once is the writer's. Both end when the
+// link fails or closes; [Pool.Close] waits for them.
 //
 // Locks, in the order in which they may be taken: a circuit's queue, then the
 // link's scheduler; the pool's list of links, then a link's table of circuits. No
-// lock is held across a callback or a system call.
+// lock is held across a callback or a system call. What is used for writing has no
+// lock: the scheduler gives one goroutine at a time the turn.
 //
 // Specification: docs/protocol.md, "Links". The two change together.
 package link
@@ -57,7 +60,7 @@ type Link struct {
 
 	in    *inbound // owned by the reader
 	batch Batch    // owned by the reader
-	out   outbound // owned by the writer
+	out   outbound // owned by whose turn it is, see scheduler
 	sched scheduler
 
 	read, written atomic.Uint64 // bytes
@@ -89,8 +92,8 @@ func newLink(p *Pool, h *handshaken, class work.Class) *Link {
 		l.idle = p.cfg.Limits.IdleClient + rand.N(p.cfg.Limits.IdleClient/2+1)
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background()) // outlives the pool's, to be flushed
-	l.out.sealer = h.out
-	l.sched.epoch = now
+	l.out.init(h)
+	l.sched.epoch, l.sched.turn = now, writers // the writer starts with it
 	l.padding.Store(h.pad.pack())
 	l.loops.Store(2)
 	keepUnsentShort(h.conn)
@@ -153,7 +156,7 @@ func (l *Link) Circuits() int {
 	return len(l.circuits)
 }
 
-// wakeWriter tells the writer that there is something to do.
+// wakeWriter tells the writer that there is something to do, or that it is its turn.
 func (l *Link) wakeWriter() {
 	select {
 	case l.wake <- struct{}{}:

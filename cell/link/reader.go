@@ -26,29 +26,51 @@ func (l *Link) readLoop() {
 // readRecords handles one record after the other.
 func (l *Link) readRecords() error {
 	for {
-		cells, err := l.in.next()
+		if err := l.handleRead(); err != nil {
+			return err
+		}
+		err := l.in.fill()
 		if errors.Is(err, io.EOF) {
 			return ErrPeerClosed
 		}
 		if err != nil {
 			return err
 		}
-		n := lengthSize + len(cells) + cellsTag
-		l.read.Add(uint64(n))
-		l.pool.counts.read.Add(uint64(n))
-		if err := l.handle(cells); err != nil {
-			return err
+	}
+}
+
+// handleRead handles the records that have been read. Whatever that caused to be
+// queued elsewhere is written, and whoever has to know woken, once, at the end.
+func (l *Link) handleRead() error {
+	n, err := l.handleRecords()
+	l.batch.Flush()
+	if err != nil || n == 0 {
+		return err
+	}
+	l.read.Add(uint64(n))
+	l.pool.counts.read.Add(uint64(n))
+	if err := take(l.ctx, l.pool.cfg.ReadLimit, n); err != nil {
+		return ErrClosed // the only way: ctx has ended
+	}
+	return nil
+}
+
+// handleRecords does so without the end, and returns how many bytes the records had.
+func (l *Link) handleRecords() (n int, err error) {
+	for {
+		cells, err := l.in.take()
+		if cells == nil || err != nil {
+			return n, err
 		}
-		if err := take(l.ctx, l.pool.cfg.ReadLimit, n); err != nil {
-			return ErrClosed // the only way: ctx has ended
+		n += lengthSize + len(cells) + cellsTag
+		if err := l.handle(cells); err != nil {
+			return n, err
 		}
 	}
 }
 
-// handle hands the cells of a record to their circuits. Whatever that caused to be
-// queued elsewhere is woken once, at the end.
+// handle hands the cells of a record to their circuits.
 func (l *Link) handle(cells []byte) error {
-	defer l.batch.Flush()
 	var last *Circuit // most records are of few circuits
 	for len(cells) > 0 {
 		c := cells[:cell.Size:cell.Size]

@@ -26,9 +26,19 @@ type scheduler struct {
 	control control
 	epoch   time.Time // when a cell weighs 1
 	bases   int       // rebases so far
-	asleep  bool      // the writer waits for link.wake
-	stopped bool      // the writer is gone: nothing is taken any more
+	turn    turn
+	called  bool // the writer waits for the turn
+	stopped bool // the writer is gone: nothing is taken any more
 }
+
+// A turn says who may use a link's [outbound]: one at a time.
+type turn uint8
+
+const (
+	nobodys turn = iota // nothing is queued, and the writer waits for link.wake
+	pushers             // whoever queued the first cell writes, without waiting
+	writers             // the writer does, and waits where it must
+)
 
 // weight returns what a cell sent now counts, and rebases if that has become large.
 // mu is held.
@@ -113,20 +123,30 @@ func (s *scheduler) siftDown(c *Circuit) {
 	s.heap[i] = c
 }
 
-// activate puts a circuit in the heap. wake says that the writer must be woken; ok
-// is false if there is none any more.
-func (s *scheduler) activate(c *Circuit) (wake, ok bool) {
+// activate puts a circuit in the heap. took says that it was nobody's turn and is
+// now that of who: the caller's, or the writer's, which the caller then wakes. ok
+// is false if there is no writer any more.
+func (s *scheduler) activate(c *Circuit, who turn) (took, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return false, false
 	}
 	s.push(c)
-	wake, s.asleep = s.asleep, false
-	return wake, true
+	return s.take(who), true
 }
 
-// put queues a control cell; full says that there was no room, see [control.put].
+// take gives who the turn if it is nobody's. mu is held.
+func (s *scheduler) take(who turn) bool {
+	if s.turn != nobodys {
+		return false
+	}
+	s.turn = who
+	return true
+}
+
+// put queues a control cell. wake says that it is the writer's turn and that it must
+// be woken; full that there was no room, see [control.put].
 func (s *scheduler) put(c controlCell, room int) (wake, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,16 +156,40 @@ func (s *scheduler) put(c controlCell, room int) (wake, full bool) {
 	if !s.control.put(c, room) {
 		return false, true
 	}
-	wake, s.asleep = s.asleep, false
-	return wake, false
+	return s.take(writers), false
 }
 
-// sleep notes that the writer is about to wait, unless there is something to send.
-func (s *scheduler) sleep() bool {
+// release gives the turn back, unless there is something to send. wake says that
+// the writer has asked for it meanwhile: it is the writer's, which must be woken.
+func (s *scheduler) release() (released, wake bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asleep = len(s.heap) == 0 && s.control.n == 0
-	return s.asleep
+	switch {
+	case len(s.heap) > 0 || s.control.n > 0:
+		return false, false
+	case s.called:
+		s.turn, s.called = writers, false
+		return true, true
+	}
+	s.turn = nobodys
+	return true, false
+}
+
+// handOver makes it the writer's turn, which must be woken.
+func (s *scheduler) handOver() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn, s.called = writers, false
+}
+
+// claim is called by the writer when it wakes, and reports whether it is its turn.
+// If not, it is woken as soon as it is.
+func (s *scheduler) claim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.take(writers)
+	s.called = s.turn != writers
+	return !s.called
 }
 
 // stop ends the scheduling and returns the circuits that have cells.

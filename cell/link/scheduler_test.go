@@ -46,7 +46,7 @@ func pushN(t testing.TB, c *Circuit, n int, b *Batch) {
 // nextRecord returns the circuits of the cells in the next record.
 func nextRecord(l *Link, now time.Time) []cell.CircuitID {
 	var all []cell.CircuitID
-	for i := range l.gather(now) {
+	for i := range l.pick(cell.RecordCells, now) {
 		all = append(all, cell.ParseHeader((*[cell.Size]byte)(l.out.cell(i))).Circuit)
 	}
 	return all
@@ -232,7 +232,7 @@ func TestRecordHoldsAtMost31Cells(t *testing.T) {
 	}
 	total := 0
 	for _, want := range []int{31, 31, 31, 27, 0} {
-		n := l.gather(time.Now())
+		n := l.pick(cell.RecordCells, time.Now())
 		if n != want {
 			t.Fatalf("a record of %d cells, want %d", n, want)
 		}
@@ -263,7 +263,7 @@ func BenchmarkScheduler(b *testing.B) {
 					next++
 				}
 				batch.Flush()
-				l.gather(now)
+				l.pick(cell.RecordCells, now)
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ErrWouldBlock is returned by Read only, which is not called here.
+// ErrWouldBlock is returned by Read and Write only, which are not called here.
 var ErrWouldBlock = errors.New("nothing to read yet")
 
 // Raw returns nil: callers wait inside Read of the connection.
@@ -15,3 +15,6 @@ func Raw(any) syscall.RawConn { return nil }
 
 // Read is not supported here.
 func Read(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// Write is not supported here.
+func Write(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }

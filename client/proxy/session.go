@@ -182,6 +182,14 @@ func (s *session) Write(b []byte) (int, error) {
 	return s.Conn.Write(b)
 }
 
+// WriteBuffers does so with several buffers at once, in the data stage.
+func (s *session) WriteBuffers(b *net.Buffers) (int64, error) {
+	if s.half.Load() {
+		_ = s.SetWriteDeadline(time.Now().Add(halfIdle))
+	}
+	return b.WriteTo(s.Conn)
+}
+
 // CloseWrite tells the program that no more comes. The library finds it by a
 // type assertion, and calls it after errors too.
 func (s *session) CloseWrite() error {
