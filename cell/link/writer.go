@@ -1,6 +1,9 @@
 package link
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // writeLoop writes what others could not, and does what is due on a quiet link, until
 // the link ends. It is started by newLink, with the turn, and ended by fail, or by
@@ -54,6 +57,38 @@ func (l *Link) writeRecords() error {
 			return err
 		}
 	}
+}
+
+// write writes what is sealed, and waits for the limit and the connection.
+func (l *Link) write(now time.Time) error {
+	o := &l.out
+	if o.err != nil {
+		return o.err
+	}
+	if o.unpaid > 0 && l.pool.cfg.WriteLimit != nil {
+		if err := take(l.ctx, l.pool.cfg.WriteLimit, o.unpaid); err != nil {
+			return ErrClosed // the only way: ctx has ended
+		}
+		now = time.Now() // the limit may have taken its time
+	}
+	o.unpaid = 0
+	if o.raw != nil {
+		if err := l.tryWrite(now); err != nil || !o.pending() {
+			return err
+		}
+	}
+	if o.deadline.Sub(now) < writeTime { // at least writeTime, at most twice; set seldom
+		o.deadline = now.Add(2 * writeTime)
+		if err := l.conn.SetWriteDeadline(o.deadline); err != nil {
+			return fmt.Errorf("set a deadline: %w", withoutAddress(err))
+		}
+	}
+	n, err := l.conn.Write(o.buf[o.from:o.to])
+	l.sent(n, now)
+	if err != nil {
+		return fmt.Errorf("write: %w", withoutAddress(err))
+	}
+	return nil
 }
 
 // sleep waits until there is something to do and it is the writer's turn.
