@@ -6,6 +6,9 @@ import "sync"
 // that sealing a layer in place overwrites, rounded up.
 const SlotSize = 560
 
+// SlotMemory is what a slot takes of the heap, in bytes.
+const SlotMemory = SlotSize + 16
+
 // A Slot holds one cell on its way through a node, and links it into a queue.
 // It has one owner at a time; who puts a slot into a queue hands it over, and
 // the last owner calls [Slot.Release].

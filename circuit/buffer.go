@@ -76,6 +76,14 @@ func (b *buffer) grow() {
 	b.last = c
 }
 
+// room returns how many bytes the chunks take.
+func (b *buffer) room() (bytes int64) {
+	for c := b.first; c != nil; c = c.next {
+		bytes += int64(len(c.data))
+	}
+	return bytes
+}
+
 // get moves the front of the buffer to p.
 func (b *buffer) get(p []byte) (n int) {
 	for n < len(p) && b.first != nil {

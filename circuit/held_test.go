@@ -10,8 +10,8 @@ import (
 	"tunic/circuit"
 )
 
-// TestHeldAndMoved follows data that an exit's stream holds: what it weighs, how
-// long it has waited, and what has moved.
+// TestHeldAndMoved follows data that an exit's stream holds: the chunks that it
+// takes, how long it has waited, and what has moved.
 func TestHeldAndMoved(t *testing.T) {
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
 		exit := nw.relays[2]
@@ -36,17 +36,17 @@ func TestHeldAndMoved(t *testing.T) {
 		check("nothing has come", 0, 0, 0)
 		r.upload(100)
 		time.Sleep(time.Second)
-		check("100 bytes wait", 100, time.Second, 0)
+		check("100 bytes wait", 4<<10, time.Second, 0)
 		r.upload(10_000) // further chunks
 		time.Sleep(time.Second)
-		check("more wait", 10_100, 2*time.Second, 0)
+		check("more wait", 12<<10, 2*time.Second, 0)
 		io.CopyN(io.Discard, s, 10_100)
 		check("all is read", 0, 0, 10_100)
 		r.upload(100)
 		reading, writing := io.Pipe()
 		exit.work.Go(func() { s.WriteTo(writing) })
 		time.Sleep(time.Minute)
-		check("the destination takes nothing", 100, time.Minute, 10_100)
+		check("the destination takes nothing", 4<<10, time.Minute, 10_100)
 		reading.Close()
 		check("the destination is gone", 0, 0, 10_200)
 		s.Close()

@@ -86,9 +86,10 @@ func (e *event) channel() <-chan struct{} {
 type outgoing struct {
 	cond     sync.Cond // something may be sent
 	deadline deadline
-	err      error // why nothing more is sent
-	closed   bool  // by this end's user
-	inLine   bool  // it waits for room; see sending
+	err      error     // why nothing more is sent
+	closed   bool      // by this end's user
+	inLine   bool      // it waits for room; see sending
+	waits    time.Time // since when a write has waited, with its data; zero: none does
 	flow     flow
 }
 

@@ -45,17 +45,19 @@ func (t *table) open() int {
 	return t.streams
 }
 
-// all returns the streams that are open.
-func (t *table) all() []*Stream {
+// all returns the streams that are open, and of how many others something is
+// remembered.
+func (t *table) all() (streams []*Stream, others int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []*Stream
 	for _, en := range t.entries {
 		if en.stream != nil {
-			all = append(all, en.stream)
+			streams = append(streams, en.stream)
+		} else {
+			others++
 		}
 	}
-	return all
+	return streams, others
 }
 
 // mayAdd returns why no stream may begin, or nil. mu is held.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"tunic/cell"
 )
@@ -57,7 +58,9 @@ func (s *Stream) writeSome(p []byte) (n int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.leave(s)
-	if err := s.awaitTurn(); err != nil {
+	err = s.awaitTurn()
+	s.tx.waits = time.Time{}
+	if err != nil {
 		return 0, err
 	}
 	s.sent.Store(true)
@@ -87,6 +90,9 @@ func (s *Stream) awaitTurn() error {
 			s.batch.Flush()
 			t.mu.Lock()
 			continue
+		}
+		if s.tx.waits.IsZero() {
+			s.tx.waits = time.Now()
 		}
 		s.tx.cond.Wait()
 	}

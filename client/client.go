@@ -35,6 +35,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tunic/cell/ceiling"
 	"tunic/cell/link"
 	"tunic/client/path"
 	"tunic/directory"
@@ -50,6 +51,13 @@ type Config struct {
 	// Notify is told of progress, in order, by one goroutine; it should return
 	// soon. nil is told nothing.
 	Notify func(Event)
+	// MaxMemory bounds what all circuits hold for those who read from them, in
+	// bytes; 0: 256 MiB. Beyond it circuits end, those first whose data has waited
+	// longest.
+	MaxMemory int64
+	// Release gives memory that is not used back to the system, when a load is
+	// over; nil: the runtime does so in its own time.
+	Release func()
 }
 
 // A Client is a running client. Its methods may be called at the same time.
@@ -107,6 +115,9 @@ func Start(cfg Config) (*Client, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = link.TCP{}
 	}
+	if cfg.MaxMemory <= 0 {
+		cfg.MaxMemory = defaultMemory
+	}
 	s, err := openStore(cfg.StateDir)
 	if err != nil {
 		return nil, err
@@ -118,10 +129,14 @@ func Start(cfg Config) (*Client, error) {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails: crypto/rand ends the process first
 	rng := rand.New(rand.NewChaCha8(seed))
-	c, err := start(cfg, s, held, newWire(cfg.Network, cfg.Transport, cfg.Log), rng)
+	var c *Client
+	guard := ceiling.New(ceiling.Config{Limit: cfg.MaxMemory, Release: cfg.Release,
+		Holdings: func() []ceiling.Holding { return c.holdings() }})
+	c, err = start(cfg, s, held, newWire(cfg.Network, cfg.Transport, cfg.Log, &guard.In, &guard.Out), rng)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	c.loops.Go(func() { guard.Run(c.ctx) })
 	return c, nil
 }
 

@@ -318,6 +318,8 @@ func (c *fakeCircuit) Begin(host string, port uint16, flags cell.BeginFlags) (st
 
 func (c *fakeCircuit) Heard() uint64 { return c.heard.Load() }
 
+func (c *fakeCircuit) Held() (int64, time.Duration) { return 0, 0 }
+
 func (c *fakeCircuit) Resolve(ctx context.Context, r cell.ResolveRequest) (cell.ResolvedReply, error) {
 	if r.Host == everyExitKnows {
 		c.questions.Add(1)

@@ -40,6 +40,7 @@ type builtCircuit interface {
 	Resolve(ctx context.Context, r cell.ResolveRequest) (cell.ResolvedReply, error)
 	Streams() int
 	Heard() uint64 // how much has come from its far end
+	Held() (bytes int64, oldest time.Duration)
 	Done() <-chan struct{}
 	Err() error
 	Close() error

@@ -23,11 +23,12 @@ func (s *standing) Begin(string, uint16, cell.BeginFlags) (stream, error) { retu
 func (s *standing) Resolve(context.Context, cell.ResolveRequest) (cell.ResolvedReply, error) {
 	return cell.ResolvedReply{}, errRefused
 }
-func (s *standing) Streams() int          { return 0 }
-func (s *standing) Heard() uint64         { return 0 }
-func (s *standing) Done() <-chan struct{} { return s.done }
-func (s *standing) Err() error            { return nil }
-func (s *standing) Close() error          { return nil }
+func (s *standing) Streams() int                 { return 0 }
+func (s *standing) Heard() uint64                { return 0 }
+func (s *standing) Held() (int64, time.Duration) { return 0, 0 }
+func (s *standing) Done() <-chan struct{}        { return s.done }
+func (s *standing) Err() error                   { return nil }
+func (s *standing) Close() error                 { return nil }
 
 // Whatever happens, circuits are never shared between keys, bounds hold, every
 // waiter is answered once, and what is wanted is what is missing.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tunic/cell"
+	"tunic/cell/ceiling"
 	"tunic/cell/link"
 	"tunic/circuit"
 	"tunic/client/path"
@@ -38,17 +39,37 @@ type wire struct {
 	ahead   atomic.Int64 // the last peer's clock, nanoseconds
 }
 
-func newWire(n *directory.Network, t link.Transport, log *slog.Logger) *wire {
+// newWire returns the network behind a client, which tells in and out what passes.
+func newWire(n *directory.Network, t link.Transport, log *slog.Logger, in, out *ceiling.Gauge) *wire {
 	return &wire{
 		network: n,
 		pool: link.NewPool(link.Config{
 			Network: n.Digest(), Transport: t, MaxLinks: maxLinks, Log: log,
+			ReadLimit: counted{in}, WriteLimit: counted{out},
 			Padding: link.Padding{Low: paddingLow, High: paddingHigh},
 			Limits:  link.Limits{DialMemory: dialMemory},
 		}),
 		params: circuit.Params{Network: n.Digest()},
 	}
 }
+
+// counted is no limit, and counts what passes.
+type counted struct{ gauge *ceiling.Gauge }
+
+// WaitN implements link.Limiter.
+func (c counted) WaitN(_ context.Context, n int) error {
+	c.gauge.Add(n)
+	return nil
+}
+
+// AllowN implements link.Limiter.
+func (c counted) AllowN(_ time.Time, n int) bool {
+	c.gauge.Add(n)
+	return true
+}
+
+// Burst implements link.Limiter.
+func (c counted) Burst() int { return 0 }
 
 func linkTarget(r *directory.Relay) link.Target {
 	return link.Target{ID: r.ID, Key: r.LinkKey, Addrs: r.Addrs}

@@ -8,14 +8,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"tunic/cell"
-	"tunic/cell/link"
 	"tunic/circuit"
 	"tunic/directory"
 	"tunic/directory/keys"
@@ -412,81 +410,6 @@ func TestBandwidthLimit(t *testing.T) {
 	}
 	if took := time.Since(start); took < 300*time.Millisecond || took > 4*time.Second {
 		t.Errorf("512 KiB each way at 1 MiB/s took %v", took)
-	}
-}
-
-// stuck is a limiter that lets a client read nothing after its first bytes.
-type stuck struct{ left atomic.Int64 }
-
-func (s *stuck) Burst() int                 { return 1 << 20 }
-func (s *stuck) AllowN(time.Time, int) bool { return false }
-
-func (s *stuck) WaitN(ctx context.Context, n int) error {
-	if s.left.Add(-int64(n)) < 0 {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return nil
-}
-
-// narrow is TCP whose dialler takes little into its own buffers.
-type narrow struct{ link.TCP }
-
-func (n narrow) Dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
-	c, err := n.TCP.Dial(ctx, addr)
-	if err == nil {
-		err = c.(*net.TCPConn).SetReadBuffer(8 << 10)
-	}
-	return c, err
-}
-
-// A client that asks for much and reads nothing loses its circuit when the relay
-// runs out of memory; who reads keeps his.
-func TestMemoryIsBounded(t *testing.T) {
-	t.Parallel()
-	nw := newNet(t, 2, options{config: func(_ int, c *relay.Config) { c.MaxMemory = 100_000 }})
-	to := echo(t)
-	limit := new(stuck)
-	limit.left.Store(40_000)
-	greedy := link.NewPool(link.Config{Network: nw.network.Digest(), ReadLimit: limit, Transport: narrow{}})
-	t.Cleanup(func() { greedy.Close() })
-	good := nw.circuit(nw.client(nil), nw.relays...)
-	bad := nw.circuit(greedy, nw.relays...)
-	s, err := bad.Dial(nw.ctx(), "127.0.0.1", to.Port(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Write(make([]byte, 16<<20)) // ends with the circuit
-	nw.waitFor("the end of the circuit", func() bool { return nw.relays[0].Status().Refused["memory"] == 1 })
-	if s, err := good.Dial(nw.ctx(), "127.0.0.1", to.Port(), 0); err != nil {
-		t.Errorf("another circuit: %v", err)
-	} else {
-		s.Close()
-	}
-}
-
-// What a client sent before it left counts as long as the destination does not take
-// it: the connection goes when the exit runs out of memory, not minutes later.
-func TestMemoryOfClientsThatLeftIsBounded(t *testing.T) {
-	t.Parallel()
-	nw := newNet(t, 2, options{config: func(_ int, c *relay.Config) { c.MaxMemory = 100_000 }})
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // nobody reads what it accepts
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	c := nw.circuit(nw.client(nil), nw.relays...)
-	s, err := c.Dial(nw.ctx(), "127.0.0.1", ln.Addr().(*net.TCPAddr).AddrPort().Port(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Write(make([]byte, 64<<20)) // ends with the circuit
-	nw.waitFor("the end of the connection", func() bool {
-		s := nw.relays[1].Status()
-		return s.Streams == 0 && s.Refused["memory"] >= 2 // the circuit, then what it has left behind
-	})
-	if c.Err() == nil {
-		t.Error("the circuit is still there")
 	}
 }
 

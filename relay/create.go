@@ -173,6 +173,8 @@ func (r *Relay) admitLocked(l *link.Link, lc *linkCreates) (cell.Reason, cause) 
 // carry the circuits of all clients, so that their number says nothing.
 func (r *Relay) admitCircuit(l *link.Link, class work.Class) (cell.Reason, cause) {
 	switch {
+	case !r.hasRoom(class):
+		return cell.ReasonResource, causeMemory
 	case class != work.Stranger:
 		return cell.ReasonNone, 0
 	case l.Circuits() >= maxClientCircuits:

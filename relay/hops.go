@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -12,8 +11,7 @@ import (
 type hops struct {
 	mu     sync.Mutex // guards what follows
 	all    map[*circuit.Hop]*allowance
-	serial uint64        // of the next hop
-	some   chan struct{} // holds one while there may be circuits
+	serial uint64 // of the next hop
 }
 
 // An allowance is what one circuit may still ask for: streams and lookups, as a
@@ -30,10 +28,6 @@ func (s *hops) add(h *circuit.Hop) {
 	s.serial++
 	s.all[h] = &allowance{serial: s.serial, tokens: streamBurst, last: time.Now()}
 	s.mu.Unlock()
-	select {
-	case s.some <- struct{}{}:
-	default:
-	}
 	select {
 	case <-h.Done(): // HopClosed may have come before
 		s.remove(h)
@@ -57,18 +51,6 @@ func (s *hops) serialOf(h *circuit.Hop) uint64 {
 		return hop | a.serial
 	}
 	return hop
-}
-
-// waitForOne waits until there is a circuit, and reports whether ctx lasted.
-func (s *hops) waitForOne(ctx context.Context) bool {
-	for s.len() == 0 {
-		select {
-		case <-s.some:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
 }
 
 func (s *hops) len() int {

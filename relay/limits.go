@@ -27,9 +27,12 @@ const ( // our choice
 	// dialTime bounds a dial for an EXTEND: a little less than the 10 s that
 	// package circuit gives the answer, so that the client is told why.
 	dialTime = 9 * time.Second
-	// maxStreams is how many streams this exit has open or opening, maxResolves
-	// how many RESOLVEs under way: goroutines, sockets, and buffers of at most
-	// 64 KiB while data waits.
+	// maxLinks is how many links the relay has, of all classes, unless told
+	// otherwise, and leastLinks what it has however small its memory.
+	maxLinks   = 12_288
+	leastLinks = 256
+	// maxStreams is how many streams this exit has open or opening unless told
+	// otherwise, maxResolves how many RESOLVEs under way: goroutines and sockets.
 	maxStreams  = 16_384
 	maxResolves = 1024
 	// Streams and lookups that one circuit may begin (T).

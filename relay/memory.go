@@ -1,64 +1,95 @@
 package relay
 
 import (
-	"cmp"
-	"context"
 	"maps"
 	"net"
-	"runtime/metrics"
 	"slices"
-	"time"
 
 	"tunic/cell"
+	"tunic/cell/ceiling"
+	"tunic/cell/work"
 	"tunic/circuit"
+	"tunic/directory/mirror"
 )
 
-const ( // our choice
-	// defaultMemory is how many bytes the queues and streams of all circuits may
-	// hold together: some 100 circuits whose peers read nothing at all.
+const ( // our choice; bytes
+	// defaultMemory is how much of the memory strangers may take where the operator
+	// says nothing and package node has not looked at the machine.
 	defaultMemory = 512 << 20
-	// memoryEvery is how often that is looked at. A gigabit fills 125 MB in it.
-	memoryEvery = time.Second
+	// What costs memory without any data waiting, rounded up from what the
+	// benchmarks of the same name measure.
+	idleLinkMemory   = 12 << 10 // cell/link, BenchmarkIdleLinks
+	circuitMemory    = 3 << 10  // BenchmarkIdleCircuits
+	streamMemory     = 16 << 10 // BenchmarkIdleStreams: two goroutines and their socket
+	dirStreamMemory  = 96 << 10 // a piece of an answer, net/http's buffers, a goroutine
+	handshakeMemory  = 4 << 10  // a CREATE that is put together or waits for a worker
+	resolveMemory    = 16 << 10 // a goroutine with a DNS exchange
+	idleCircuitShare = 2        // a half of the ceiling may be taken by circuits and streams without data
 )
 
-// A holding is what one circuit keeps in memory, or a stream whose circuit is gone
-// and whose destination does not take what came before.
-type holding struct {
-	end    func()
-	bytes  int64
-	oldest time.Duration
+// linksWithin returns how many links a relay has at most: as many as it is told, or
+// the default, and no more than take a third of what memory is given.
+func linksWithin(told int, memory int64) int {
+	if told <= 0 {
+		told = maxLinks
+	}
+	return max(leastLinks, int(min(int64(told), memory/3/idleLinkMemory)))
 }
 
-// guardMemory ends circuits when all together hold too much, until ctx ends. The
-// queues of circuits are looked at only when the whole heap is large enough for
-// that to be possible; without circuits and streams it sleeps.
-func (r *Relay) guardMemory(ctx context.Context) {
-	limit := r.cfg.MaxMemory
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	for sleep(ctx, memoryEvery) {
-		if r.streams.len() == 0 && !r.hops.waitForOne(ctx) {
-			return
-		}
-		metrics.Read(heap)
-		if heap[0].Value.Uint64() < uint64(limit)*3/4 {
-			continue
-		}
-		for _, h := range excess(append(r.hops.holdings(), r.streams.orphans()...), limit) {
+// newGuard returns what keeps the relay below its ceiling.
+func (r *Relay) newGuard() *ceiling.Guard {
+	return ceiling.New(ceiling.Config{Limit: r.cfg.MaxMemory, Base: r.baseMemory, Holdings: r.holdings, Release: r.cfg.Release})
+}
+
+// baseMemory is what links, circuits, streams and requests cost however little
+// waits in them.
+func (r *Relay) baseMemory() int64 {
+	n := r.pool.Held() + r.standing()
+	for c := work.Stranger; c <= work.Authority; c++ {
+		n += int64(r.work.Waiting(c)) * handshakeMemory
+	}
+	n += int64(r.creates.incomplete()) * handshakeMemory
+	n += int64(min(r.dirs.Streams(), mirror.MaxStreams)) * dirStreamMemory
+	n += r.resolves.Load() * resolveMemory
+	if r.exit != nil {
+		n += r.exit.Held()
+	}
+	return n
+}
+
+// standing is what circuits and streams cost without data.
+func (r *Relay) standing() int64 {
+	return int64(r.hops.len())*circuitMemory + int64(r.streams.len())*streamMemory
+}
+
+// hasRoom reports whether there may be one more circuit or stream of somebody of
+// the given class: strangers stop at a third of what may stand idle, relays at two.
+func (r *Relay) hasRoom(class work.Class) bool {
+	return r.standing() < int64(class.Share(int(r.cfg.MaxMemory/idleCircuitShare)))
+}
+
+// holdings returns what each circuit holds that holds anything, and what streams
+// hold whose circuits are gone.
+func (r *Relay) holdings() []ceiling.Holding {
+	all := append(r.hops.holdings(), r.streams.orphans()...)
+	for i, h := range all {
+		all[i].End = func() {
 			r.counts.refuse(causeMemory)
-			h.end()
+			h.End()
 		}
 	}
+	return all
 }
 
 // holdings returns what each circuit holds that holds anything.
-func (s *hops) holdings() []holding {
+func (s *hops) holdings() []ceiling.Holding {
 	s.mu.Lock()
 	hops := slices.Collect(maps.Keys(s.all))
 	s.mu.Unlock()
-	var all []holding
+	var all []ceiling.Holding
 	for _, h := range hops {
 		if bytes, oldest := h.Held(); bytes > 0 {
-			all = append(all, holding{func() { h.Fail(cell.ReasonResource) }, bytes, oldest})
+			all = append(all, ceiling.Holding{Bytes: bytes, Oldest: oldest, End: func() { h.Fail(cell.ReasonResource) }})
 		}
 	}
 	return all
@@ -66,7 +97,7 @@ func (s *hops) holdings() []holding {
 
 // orphans returns what streams hold whose circuits are gone. A client that leaves
 // must not take its data out of the count by that.
-func (t *streams) orphans() []holding {
+func (t *streams) orphans() []ceiling.Holding {
 	t.mu.Lock()
 	conns := make(map[*circuit.Stream]net.Conn)
 	for s, o := range t.all {
@@ -75,30 +106,21 @@ func (t *streams) orphans() []holding {
 		}
 	}
 	t.mu.Unlock()
-	var all []holding
+	var all []ceiling.Holding
 	for s, conn := range conns {
 		if bytes, oldest := s.Held(); bytes > 0 {
-			all = append(all, holding{func() { reset(conn) }, bytes, oldest})
+			all = append(all, ceiling.Holding{Bytes: bytes, Oldest: oldest, End: func() { reset(conn) }})
 		}
 	}
 	return all
 }
 
-// excess returns the circuits to end so that the rest holds at most nine tenths
-// of limit: those whose oldest cell waits longest. Age, not size: a size could be
-// kept small in many circuits (the Sniper attack). It sorts all.
-func excess(all []holding, limit int64) []holding {
-	var total int64
-	for _, h := range all {
-		total += h.bytes
+// incomplete returns how many CREATEs are being put together.
+func (c *creates) incomplete() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, lc := range c.links {
+		n += len(lc.arriving)
 	}
-	if total <= limit {
-		return nil
-	}
-	slices.SortFunc(all, func(a, b holding) int { return cmp.Compare(b.oldest, a.oldest) })
-	n := 0
-	for ; n < len(all) && total > limit-limit/10; n++ {
-		total -= all[n].bytes
-	}
-	return all[:n]
+	return n
 }

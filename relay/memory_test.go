@@ -1,41 +1,143 @@
-package relay
+package relay_test
 
 import (
+	"context"
+	"net"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"tunic/cell/link"
+	"tunic/circuit"
+	"tunic/relay"
 )
 
-func TestExcess(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		all := rapid.SliceOf(rapid.Custom(func(t *rapid.T) holding {
-			return holding{bytes: rapid.Int64Range(1, 1000).Draw(t, "bytes"), oldest: time.Duration(rapid.IntRange(0, 100).Draw(t, "oldest"))}
-		})).Draw(t, "all")
-		limit := rapid.Int64Range(1, 20_000).Draw(t, "limit")
-		var total int64
-		for _, h := range all {
-			total += h.bytes
+// stuck is a limiter that lets a client read nothing after its first bytes.
+type stuck struct{ left atomic.Int64 }
+
+func (s *stuck) Burst() int                 { return 1 << 20 }
+func (s *stuck) AllowN(time.Time, int) bool { return false }
+
+func (s *stuck) WaitN(ctx context.Context, n int) error {
+	if s.left.Add(-int64(n)) < 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+// narrow is TCP whose dialler takes little into its own buffers.
+type narrow struct{ link.TCP }
+
+func (n narrow) Dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	c, err := n.TCP.Dial(ctx, addr)
+	if err == nil {
+		err = c.(*net.TCPConn).SetReadBuffer(8 << 10)
+	}
+	return c, err
+}
+
+// tight is a ceiling that a few windows pass, above what the links of a small
+// network cost.
+const tight = 400 << 10
+
+// tightMemory gives the i-th relay that ceiling.
+func tightMemory(i int) options {
+	return options{config: func(k int, c *relay.Config) {
+		if k == i {
+			c.MaxMemory = tight
 		}
-		ended := excess(all, limit)
-		if total <= limit && len(ended) != 0 {
-			t.Fatalf("%d ended below the limit", len(ended))
+	}}
+}
+
+// greedy returns the links of a client that reads some bytes and then nothing.
+func (nw *testNet) greedy() *link.Pool {
+	limit := new(stuck)
+	limit.left.Store(100_000)
+	p := link.NewPool(link.Config{Network: nw.network.Digest(), ReadLimit: limit, Transport: narrow{}})
+	nw.t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// A client that asks for much and reads nothing loses circuits when the relay runs
+// out of memory; who reads keeps his.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, tightMemory(0))
+	to := echo(t)
+	good := nw.circuit(nw.client(nil), nw.relays...)
+	p := nw.greedy()
+	var all []*circuit.Stream
+	for range 8 {
+		s, err := nw.circuit(p, nw.relays...).Dial(nw.ctx(), "127.0.0.1", to.Port(), 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		var gone, most int64
-		for _, h := range ended {
-			gone += h.bytes
-			most = h.bytes
-		}
-		left := total - gone
-		if total > limit && (left > limit-limit/10 || left+most <= limit-limit/10) {
-			t.Fatalf("%d of %d left, the last ended held %d, limit %d", left, total, most, limit)
-		}
-		for _, e := range ended {
-			for _, k := range all[len(ended):] {
-				if k.oldest > e.oldest {
-					t.Fatalf("ended one whose cells waited %d, kept one of %d", e.oldest, k.oldest)
-				}
-			}
-		}
+		all = append(all, s)
+	}
+	for _, s := range all {
+		go s.Write(make([]byte, 16<<20)) // ends with the circuit
+	}
+	nw.waitFor("the end of a circuit", func() bool { return nw.relays[0].Status().Refused["memory"] > 0 })
+	if s, err := good.Dial(nw.ctx(), "127.0.0.1", to.Port(), 0); err != nil {
+		t.Errorf("another circuit: %v", err)
+	} else {
+		s.Close()
+	}
+}
+
+// What a client sent before it left counts as long as the destination does not take
+// it: the connection goes when the exit runs out of memory, not minutes later.
+func TestMemoryOfClientsThatLeftIsBounded(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, tightMemory(1))
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // nobody reads what it accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := nw.circuit(nw.client(nil), nw.relays...)
+	s, err := c.Dial(nw.ctx(), "127.0.0.1", ln.Addr().(*net.TCPAddr).AddrPort().Port(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Write(make([]byte, 64<<20)) // ends with the circuit
+	nw.waitFor("the end of the connection", func() bool {
+		s := nw.relays[1].Status()
+		return s.Streams == 0 && s.Refused["memory"] >= 2 // the circuit, then what it has left behind
 	})
+	if c.Err() == nil {
+		t.Error("the circuit is still there")
+	}
+}
+
+// Circuits and streams that hold no data are bounded too: new ones are refused, and
+// those that there are go on.
+func TestIdleCircuitsAreBounded(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, tightMemory(0))
+	p := nw.client(nil)
+	l := nw.dial(p, nw.relays[0])
+	var all []*circuit.Circuit
+	for range 100 {
+		c, err := circuit.Open(nw.ctx(), l, nw.relays[0].hop(), nw.params)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+		all = append(all, c)
+	}
+	// A third of a half of the ceiling, at 3 KiB each.
+	if n := len(all); n < 15 || n > 25 {
+		t.Errorf("%d idle circuits were taken", n)
+	}
+	if got := nw.relays[0].Status().Refused["memory"]; got != 1 {
+		t.Errorf("%d circuits refused for memory, want 1", got)
+	}
+	for _, c := range all {
+		if c.Err() != nil {
+			t.Errorf("an idle circuit ended: %v", c.Err())
+		}
+	}
 }

@@ -3,10 +3,11 @@ package relay
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tunic/cell/ceiling"
 )
 
 const ( // our choice
@@ -26,14 +27,16 @@ const ( // our choice
 // another. It implements link.Limiter.
 type meter struct {
 	bucket *rate.Limiter
-	total  atomic.Uint64 // bytes
+	gauge  *ceiling.Gauge // counts bytes
 
 	mu     sync.Mutex // guards what follows
 	window window
 }
 
-// newMeter returns a meter without a limit.
-func newMeter() *meter { return &meter{bucket: rate.NewLimiter(rate.Inf, minBurst)} }
+// newMeter returns a meter without a limit, which tells g what passes.
+func newMeter(g *ceiling.Gauge) *meter {
+	return &meter{bucket: rate.NewLimiter(rate.Inf, minBurst), gauge: g}
+}
 
 // set changes rate and burst, in bytes/s and bytes. A rate of 0 is none at all,
 // a burst of 0 one second of the rate.
@@ -66,7 +69,7 @@ func (m *meter) AllowN(now time.Time, n int) bool {
 
 // count counts n bytes that pass at now.
 func (m *meter) count(now time.Time, n int) {
-	m.total.Add(uint64(n))
+	m.gauge.Add(n)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.window.add(now, uint64(n))

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"tunic/cell/ceiling"
 )
 
 var noon = time.Unix(1_800_000_000, 0).UTC()
@@ -62,7 +64,7 @@ func TestWindowAgreesWithModel(t *testing.T) {
 
 func TestMeterLimitsAndChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMeter()
+		m := newMeter(new(ceiling.Gauge))
 		pass := func(n int) time.Duration {
 			start := time.Now()
 			for range n {
@@ -99,7 +101,7 @@ func TestMeterLimitsAndChanges(t *testing.T) {
 
 func TestHistorySurvivesARestart(t *testing.T) {
 	dir := t.TempDir()
-	read, write := newMeter(), newMeter()
+	read, write := newMeter(new(ceiling.Gauge)), newMeter(new(ceiling.Gauge))
 	for s := range 10 {
 		now := noon.Add(time.Duration(s) * time.Second)
 		read.window.add(now, 3_000_000)
@@ -112,14 +114,14 @@ func TestHistorySurvivesARestart(t *testing.T) {
 	if err := saveHistory(dir, read, write, now); err != nil {
 		t.Fatal(err)
 	}
-	read, write = newMeter(), newMeter()
+	read, write = newMeter(new(ceiling.Gauge)), newMeter(new(ceiling.Gauge))
 	if err := loadHistory(dir, read, write, now); err != nil {
 		t.Fatal(err)
 	}
 	if got := observed(read, write, now); got != 2_000_000 {
 		t.Errorf("observed %d after a restart", got)
 	}
-	read, write = newMeter(), newMeter()
+	read, write = newMeter(new(ceiling.Gauge)), newMeter(new(ceiling.Gauge))
 	if err := loadHistory(dir, read, write, now.Add(keptDays*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,7 @@ func TestHistorySurvivesARestart(t *testing.T) {
 }
 
 func TestIdleRelayClaimsNothing(t *testing.T) {
-	read, write := newMeter(), newMeter()
+	read, write := newMeter(new(ceiling.Gauge)), newMeter(new(ceiling.Gauge))
 	read.window.add(noon, 10*(minObserved-1))
 	write.window.add(noon, 10*minObserved)
 	if got := observed(read, write, noon); got != 0 {
@@ -148,7 +150,7 @@ func FuzzHistory(f *testing.F) {
 	f.Add(historyHeader + "\nread 20833 1000000\nwrite 20833 5\n")
 	f.Add(historyHeader + "\nread -1 18446744073709551615\nwrite 99999999999999999999 1\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		read, write := newMeter(), newMeter()
+		read, write := newMeter(new(ceiling.Gauge)), newMeter(new(ceiling.Gauge))
 		if readHistory(strings.NewReader(text), read, write, noon) == nil && !strings.HasPrefix(text, historyHeader) {
 			t.Fatalf("took %q for a history", text)
 		}
@@ -158,7 +160,7 @@ func FuzzHistory(f *testing.F) {
 
 func BenchmarkMeter(b *testing.B) {
 	b.ReportAllocs()
-	m := newMeter()
+	m := newMeter(new(ceiling.Gauge))
 	n := 1 + rand.IntN(16_000)
 	for b.Loop() {
 		m.WaitN(b.Context(), n)

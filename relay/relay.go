@@ -29,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"tunic/cell/ceiling"
 	"tunic/cell/hybrid"
 	"tunic/cell/link"
 	"tunic/cell/work"
@@ -72,10 +73,15 @@ type Config struct {
 	// quarter of BandwidthRate.
 	DirectoryRate int64
 
-	// MaxMemory bounds what the queues and streams of all circuits hold together,
-	// in bytes; 0: 512 MiB. Beyond it the circuits whose cells have waited longest
-	// are ended.
+	// MaxMemory bounds what peers can make the relay hold, in bytes; 0: 512 MiB.
+	// Beyond it the circuits whose data has waited longest are ended.
 	MaxMemory int64
+	// MaxLinks and MaxStreams bound links and, at an exit, streams: each takes a
+	// file. 0: 12,288 and 16,384.
+	MaxLinks, MaxStreams int
+	// Release gives memory that is not used back to the system, when a load is
+	// over; nil: the runtime does so in its own time.
+	Release func()
 
 	// Directory serves directory streams; nil: a mirror of the relay's own.
 	// Source then says what the newest consensus is; nil: what the relay
@@ -109,6 +115,7 @@ type Relay struct {
 	sources *sourceLimit
 	read    *meter
 	write   *meter
+	memory  *ceiling.Guard
 	started time.Time
 	tested  tested           // owned by keepPublished
 	member  keys.Certificate // of the family whose key is here; owned by keepPublished
@@ -167,15 +174,17 @@ func New(cfg Config) (*Relay, error) {
 		replay:  hybrid.NewReplay(),
 		dirs:    mirror.NewListener(),
 		sources: newSourceLimit(strangerRate, strangerBurst),
-		read:    newMeter(), write: newMeter(),
 		started: time.Now(),
 		ready:   make(chan struct{}), stopped: make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.memory = r.newGuard()
+	r.read, r.write = newMeter(&r.memory.In), newMeter(&r.memory.Out)
 	r.creates.links = make(map[*link.Link]*linkCreates)
-	r.hops.all, r.hops.some = make(map[*circuit.Hop]*allowance), make(chan struct{}, 1)
-	r.streams.all = make(map[*circuit.Stream]openStream)
+	r.hops.all = make(map[*circuit.Hop]*allowance)
+	r.streams.all, r.streams.most = make(map[*circuit.Stream]openStream), cfg.MaxStreams
 	r.publish.kick = make(chan struct{}, 1)
+	r.view.turned = r.reclassify
 	r.view.network, r.view.byAddr = cfg.Network, addressClasses(cfg.Network, nil)
 	if cfg.Network.PrivateAddresses {
 		r.sources = newSourceLimit(privateRate, privateBurst)
@@ -202,6 +211,10 @@ func check(cfg *Config) error {
 	}
 	if cfg.MaxMemory <= 0 {
 		cfg.MaxMemory = defaultMemory
+	}
+	cfg.MaxLinks = linksWithin(cfg.MaxLinks, cfg.MaxMemory)
+	if cfg.MaxStreams <= 0 {
+		cfg.MaxStreams = maxStreams
 	}
 	if cfg.Nickname == "" {
 		cfg.Nickname = "unnamed"
@@ -232,7 +245,7 @@ func (r *Relay) linkConfig() link.Config {
 	return link.Config{
 		Network: r.params.Network, ID: r.id, Keys: r.cfg.Keys.LinkKeys, Proof: r.cfg.Keys.Proof,
 		Classify: r.view.classify, SourceClass: r.view.classifyAddr,
-		Handler: r, ReadLimit: r.read, WriteLimit: r.write,
+		Handler: r, ReadLimit: r.read, WriteLimit: r.write, MaxLinks: r.cfg.MaxLinks,
 		Transport: r.cfg.Transport, Limits: limits, Log: r.log,
 	}
 }

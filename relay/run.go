@@ -34,7 +34,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 	loops.Go(r.serveDirectory)
 	loops.Go(func() { r.keepKeys(ctx) })
-	loops.Go(func() { r.guardMemory(ctx) })
+	loops.Go(func() { r.memory.Run(ctx) })
 	if r.cache != nil {
 		loops.Go(func() { r.followConsensus(ctx) })
 	}

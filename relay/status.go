@@ -52,7 +52,7 @@ func (r *Relay) Status() Status {
 	s := Status{
 		ID: r.id, Nickname: r.cfg.Nickname, Started: r.started, Listen: r.listening(),
 		Links: r.pool.Links(), Circuits: r.hops.len(), Streams: r.streams.len(), DirStreams: r.dirs.Streams(),
-		Read: r.read.total.Load(), Written: r.write.total.Load(),
+		Read: r.read.gauge.Total(), Written: r.write.gauge.Total(),
 		Rate: b.rate, Burst: b.burst, Observed: observed(r.read, r.write, now),
 		Handshakes: r.counts.handshakes.Load(), Refused: r.counts.refusals(), ExitReasons: make(map[string]uint64),
 	}

@@ -7,11 +7,14 @@ import (
 	"time"
 
 	"tunic/cell"
+	"tunic/cell/work"
 	"tunic/circuit"
 )
 
 // streams is the streams that this exit has open or opening.
 type streams struct {
+	most int // fixed
+
 	mu  sync.Mutex // guards what follows
 	all map[*circuit.Stream]openStream
 }
@@ -26,7 +29,7 @@ type openStream struct {
 func (t *streams) add(s *circuit.Stream, destination string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.all) >= maxStreams {
+	if len(t.all) >= t.most {
 		return false
 	}
 	t.all[s] = openStream{destination: destination}
@@ -95,6 +98,9 @@ func (r *Relay) mayBegin(h *circuit.Hop) cell.EndReason {
 		return cell.EndPolicy
 	case !r.hops.allow(h, time.Now()):
 		r.counts.refuse(causeStreams)
+		return cell.EndResource
+	case !r.hasRoom(work.Relay): // who stands behind the relay before us does not show
+		r.counts.refuse(causeMemory)
 		return cell.EndResource
 	}
 	return 0

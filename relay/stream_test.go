@@ -7,7 +7,7 @@ import (
 )
 
 func TestStreamsAreBounded(t *testing.T) {
-	s := streams{all: make(map[*circuit.Stream]openStream)}
+	s := streams{most: maxStreams, all: make(map[*circuit.Stream]openStream)}
 	all := make([]circuit.Stream, maxStreams+1)
 	for i := range maxStreams {
 		if !s.add(&all[i], "") {

@@ -20,6 +20,7 @@ type viewer struct {
 	network *directory.Network
 	source  atomic.Pointer[mirror.Source]
 	seen    atomic.Pointer[directory.Bundle] // that the rest is made from
+	turned  func()                           // told when seen has changed; nil: nobody; fixed
 
 	mu     sync.Mutex // guards what follows
 	byAddr map[netip.Addr]work.Class
@@ -35,23 +36,24 @@ type former struct {
 // current returns the newest consensus, nil if there is none.
 func (v *viewer) current() *directory.Bundle {
 	b := (*v.source.Load()).Current()
-	if v.seen.Load() != b {
-		v.turn(b)
+	if v.seen.Load() != b && v.turn(b) && v.turned != nil {
+		v.turned()
 	}
 	return b
 }
 
-// turn takes up b as the newest consensus.
-func (v *viewer) turn(b *directory.Bundle) {
+// turn takes up b as the newest consensus, and reports whether it was not yet.
+func (v *viewer) turn(b *directory.Bundle) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	old := v.seen.Load()
 	if old == b {
-		return
+		return false
 	}
 	v.byAddr = addressClasses(v.network, b)
 	v.former = leftOut(v.former, old, b)
 	v.seen.Store(b)
+	return true
 }
 
 // leftOut returns who was listed by old, or before, and is not by b.
@@ -115,6 +117,10 @@ func (v *viewer) classify(id keys.RelayID) work.Class {
 	}
 	return work.Stranger
 }
+
+// reclassify has links counted by what their peers are in the newest consensus. It
+// is called on any goroutine, maybe a link's reader, so that it starts one.
+func (r *Relay) reclassify() { r.spawn(r.pool.Reclassify) }
 
 // classOf says what the peer of l is by the newest consensus; the link itself knows
 // what it was when the link was made.

@@ -33,6 +33,7 @@ type inbound struct {
 	attempt func(fd uintptr) bool
 	opener  *opener
 	poked   atomic.Bool // whoever waits in next must return errPoked
+	holds   atomic.Bool // buf is not nil: for who counts memory
 
 	buf      *readBuffer // nil if from == to
 	from, to int         // what is in the buffer and not taken yet
@@ -133,7 +134,7 @@ func (in *inbound) fillRaw() error {
 // readOnce is called when the socket may be readable. It returns false to wait.
 func (in *inbound) readOnce(fd uintptr) bool {
 	if in.buf == nil {
-		in.buf = readBuffers.Get().(*readBuffer)
+		in.takeBuffer()
 	}
 	n, err := socket.Read(fd, in.buf[in.to:])
 	if errors.Is(err, socket.ErrWouldBlock) {
@@ -162,7 +163,7 @@ func (in *inbound) fillPlain() error {
 	if in.buf == nil {
 		n, err = in.conn.Read(in.tiny[:])
 		if n > 0 {
-			in.buf = readBuffers.Get().(*readBuffer)
+			in.takeBuffer()
 			copy(in.buf[:], in.tiny[:n])
 		}
 	} else {
@@ -178,12 +179,19 @@ func (in *inbound) fillPlain() error {
 	return nil
 }
 
+// takeBuffer takes one from the pool.
+func (in *inbound) takeBuffer() {
+	in.buf = readBuffers.Get().(*readBuffer)
+	in.holds.Store(true)
+}
+
 // releaseIfEmpty gives the buffer back if nothing is in it.
 func (in *inbound) releaseIfEmpty() {
 	if in.buf != nil && in.to == 0 {
 		poison(in.buf[:])
 		readBuffers.Put(in.buf)
 		in.buf = nil
+		in.holds.Store(false)
 	}
 }
 

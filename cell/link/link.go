@@ -48,9 +48,8 @@ type Link struct {
 	pool *Pool // fixed after construction, as is the rest of this group
 	conn net.Conn
 	established
-	class    work.Class
 	born     time.Time
-	idle     time.Duration // without a circuit after which the link closes
+	luck     float64       // drawn from 0 to 1: how long the link stays open without a circuit
 	idleSoon time.Duration // the same once surplus is set
 	source   *sourceHold   // what it takes of its source's share; nil: nothing
 	wake     chan struct{} // capacity 1: the writer sleeps and there is something to do
@@ -65,6 +64,7 @@ type Link struct {
 
 	read, written atomic.Uint64 // bytes
 	padding       atomic.Uint32 // see Padding.pack
+	class         atomic.Uint32 // a work.Class; changed under the pool's lock
 	surplus       atomic.Bool   // takes no new circuits: there is an older link, or this one is too old
 	loops         atomic.Int32  // that still run; the last one calls finish
 
@@ -83,14 +83,11 @@ type Link struct {
 // newLink makes a link of a handshaken connection.
 func newLink(p *Pool, h *handshaken, class work.Class) *Link {
 	now := time.Now()
-	l := &Link{pool: p, conn: h.conn, established: h.established, class: class, born: now,
+	l := &Link{pool: p, conn: h.conn, established: h.established, born: now, luck: rand.Float64(),
 		idleSoon: idleSurplus + rand.N(idleSurplus), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		in: h.in, nextID: 1 + uint32(rand.N(ids)), idsLeft: ids, idleFrom: now}
 	l.in.own = true
-	l.idle = p.cfg.Limits.IdleRelay*3/4 + rand.N(p.cfg.Limits.IdleRelay/2+1)
-	if class == work.Stranger || p.cfg.ID == (keys.RelayID{}) {
-		l.idle = p.cfg.Limits.IdleClient + rand.N(p.cfg.Limits.IdleClient/2+1)
-	}
+	l.class.Store(uint32(class))
 	l.ctx, l.cancel = context.WithCancel(context.Background()) // outlives the pool's, to be flushed
 	l.out.init(h)
 	l.sched.epoch, l.sched.turn = now, writers // the writer starts with it
@@ -109,11 +106,23 @@ const (
 	ended
 )
 
-// Peer returns who is at the other end. proven says that the peer has shown that
+// Peer returns who is at the other end, and its class by the last [Pool.Reclassify],
+// or as it was when the link was made. proven says that the peer has shown that
 // it is id, by its link key or by a proof; else it is a client, or counts as one,
 // and id is zero.
 func (l *Link) Peer() (id keys.RelayID, class work.Class, proven bool) {
-	return l.peer, l.class, l.proven
+	return l.peer, l.classNow(), l.proven
+}
+
+func (l *Link) classNow() work.Class { return work.Class(l.class.Load()) }
+
+// idleTime returns after how long without a circuit the link closes.
+func (l *Link) idleTime() time.Duration {
+	limits := &l.pool.cfg.Limits
+	if l.classNow() == work.Stranger || l.pool.cfg.ID == (keys.RelayID{}) {
+		return limits.IdleClient + time.Duration(l.luck*float64(limits.IdleClient/2))
+	}
+	return limits.IdleRelay*3/4 + time.Duration(l.luck*float64(limits.IdleRelay/2))
 }
 
 // Dialled reports whether this side opened the link.

@@ -189,7 +189,7 @@ func (p *Pool) findLocked(id keys.RelayID) *Link {
 func (p *Pool) forget(l *Link) {
 	p.mu.Lock()
 	delete(p.links, l)
-	p.share[l.class]--
+	p.share[l.classNow()]--
 	p.unindexLocked(l)
 	p.mu.Unlock()
 	l.source.release()
@@ -236,7 +236,7 @@ func (l *Link) info() LinkInfo {
 	l.mu.Lock()
 	circuits := slices.Collect(maps.Values(l.circuits))
 	l.mu.Unlock()
-	i := LinkInfo{ID: l.peer, Class: l.class, Proven: l.proven, Dialled: l.dialled, Age: time.Since(l.born),
+	i := LinkInfo{ID: l.peer, Class: l.classNow(), Proven: l.proven, Dialled: l.dialled, Age: time.Since(l.born),
 		Circuits: len(circuits), Read: l.read.Load(), Written: l.written.Load()}
 	for _, c := range circuits {
 		i.Queued += c.Queued()

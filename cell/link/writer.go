@@ -153,7 +153,7 @@ func (l *Link) closeDue(now time.Time) (due time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	if l.surplus.Load() {
-		return since.Add(min(l.idle, l.idleSoon)), true
+		return since.Add(min(l.idleTime(), l.idleSoon)), true
 	}
-	return since.Add(l.idle), true
+	return since.Add(l.idleTime()), true
 }

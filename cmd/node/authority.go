@@ -32,7 +32,10 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 	if _, err := set.Renew(time.Now()); err != nil {
 		return err
 	}
+	most := cfg.queueMemory()
+	links, _ := shareFiles(openFiles(), false)
 	r, err := relay.New(relay.Config{
+		MaxMemory: most, MaxLinks: links, Release: o.tuneMemory(most),
 		Network: network, Keys: set, Dir: cfg.State, Listen: cfg.Listen, Nickname: cfg.Nickname,
 		Platform: platform(), ShowAddresses: cfg.Log.Addresses, Log: o.Log,
 	})

@@ -23,7 +23,9 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 	}
 	defer closeAll(listeners)
 	ready := make(chan struct{})
-	c, err := client.Start(client.Config{Network: network, StateDir: cfg.State, Log: o.Log, Notify: clientEvents(o, ready)})
+	most := cfg.queueMemory()
+	c, err := client.Start(client.Config{Network: network, StateDir: cfg.State, Log: o.Log, Notify: clientEvents(o, ready),
+		MaxMemory: most, Release: o.tuneMemory(most)})
 	if err != nil {
 		return err
 	}

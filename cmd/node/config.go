@@ -27,6 +27,9 @@ type Common struct {
 	// to the configuration file.
 	State string `toml:"state"`
 	Log   Log    `toml:"log"`
+	// MaxQueueMemory bounds what peers can make the node hold, in bytes; 0: a
+	// quarter of the machine's memory.
+	MaxQueueMemory int64 `toml:"max_queue_memory"`
 }
 
 // Log says what is logged and how.
@@ -132,6 +135,8 @@ func (c *Common) check() error {
 		return errors.New("no network file: set network = \"network.toml\" or --network (its operators hand it out)")
 	case c.State == "":
 		return errors.New("no state directory: set state = \"state\" or --state")
+	case c.MaxQueueMemory != 0 && c.MaxQueueMemory < leastMemory:
+		return fmt.Errorf("max_queue_memory is less than %d bytes", leastMemory)
 	}
 	return c.Log.check()
 }

@@ -16,6 +16,9 @@ type Options struct {
 	Events func(Event)     // called for each step until the node is ready; nil: nobody listens
 	Reload <-chan struct{} // a value asks for the configuration to be read again
 	Config string          // the file to read again; empty: reload does nothing
+	// Alone says that nothing else runs in this process: the settings of the
+	// runtime's memory are the node's to make.
+	Alone bool
 }
 
 func (o Options) event(e Event) {

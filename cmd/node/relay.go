@@ -63,7 +63,10 @@ func (c *RelayConfig) relay(network *directory.Network, set *keys.Set, o Options
 	if err != nil {
 		return relay.Config{}, err
 	}
+	most := c.queueMemory()
+	links, streams := shareFiles(openFiles(), !policy.RejectsAll())
 	return relay.Config{
+		MaxMemory: most, MaxLinks: links, MaxStreams: streams, Release: o.tuneMemory(most),
 		Network: network, Keys: set, Dir: c.State, Listen: c.Listen, Address: c.Address,
 		Nickname: c.Nickname, Contact: c.Contact, Platform: platform(), Families: families,
 		Transit: true, Policy: policy, Resolvers: c.Resolvers,

@@ -20,6 +20,16 @@ func tryLock(f *os.File) error {
 	return err
 }
 
+// openFiles returns how many files the process may have open. Go has raised the
+// limit to the most that is allowed when the process began.
+func openFiles() uint64 {
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
+		return 0
+	}
+	return uint64(r.Cur)
+}
+
 // ours reports whether a file is this user's.
 func ours(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)

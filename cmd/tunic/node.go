@@ -51,7 +51,7 @@ func (f *nodeFlags) apply(cmd *cobra.Command, c *node.Common) {
 // options makes what the node needs beside its configuration, and a context
 // that also ends with standard input, where that was asked for.
 func (f *nodeFlags) options(ctx context.Context, l node.Log) (context.Context, node.Options) {
-	o := node.Options{Log: l.Logger(os.Stderr), Reload: reloads(ctx), Config: f.config}
+	o := node.Options{Log: l.Logger(os.Stderr), Reload: reloads(ctx), Config: f.config, Alone: true}
 	if f.events {
 		o.Events = printEvents(os.Stdout)
 	}

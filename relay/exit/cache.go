@@ -15,6 +15,7 @@ const ( // fixed by docs/protocol.md, "Resolving"
 
 const ( // our choice
 	cacheSize      = 4096 // answers kept, some 700 bytes each at most: 3 MiB
+	answerMemory   = 700
 	minAbsence     = 10 * time.Second
 	maxAbsence     = time.Minute // a name that has just been registered is not kept away for longer
 	defaultAbsence = 30 * time.Second
@@ -59,6 +60,9 @@ func (c cache) get(q question, now time.Time) (result, bool) {
 	}
 	return e.result, true
 }
+
+// Held returns about how many bytes the answers kept take.
+func (e *Exit) Held() int64 { return int64(e.resolver.cache.entries.Len()) * answerMemory }
 
 // put keeps r for its TTL less a drawn part of up to a quarter, so that when an
 // entry ends does not say when somebody first asked.
