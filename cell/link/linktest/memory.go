@@ -21,6 +21,7 @@ const memoryBuffer = 64 << 10
 // in the virtual time of testing/synctest. Each has two addresses, so that limits by
 // source work as well.
 type Memory struct {
+	line      func(from, to netip.Addr) Line // nil: all lines are without delay
 	mu        sync.Mutex
 	listeners map[netip.AddrPort]*memoryListener
 	nextPort  uint16
@@ -29,6 +30,14 @@ type Memory struct {
 // NewMemory returns an empty network.
 func NewMemory() *Memory {
 	return &Memory{listeners: map[netip.AddrPort]*memoryListener{}, nextPort: 1024}
+}
+
+// NewSlowMemory returns an empty network with a line for each direction of each
+// connection, chosen by the addresses of its two hosts.
+func NewSlowMemory(line func(from, to netip.Addr) Line) *Memory {
+	m := NewMemory()
+	m.line = line
+	return m
 }
 
 // At returns the transport of a host with the given address.
@@ -51,8 +60,13 @@ func (h *memoryHost) Dial(ctx context.Context, addr netip.AddrPort) (net.Conn, e
 		return nil, errNoListener
 	}
 	near, far := newPipe(from, addr)
+	if h.net.line != nil {
+		near.out.line, near.in.line = h.net.line(from.Addr(), addr.Addr()), h.net.line(addr.Addr(), from.Addr())
+	}
+	time.Sleep(near.out.line.Delay) // TCP's SYN,
 	select {
 	case ln.queue <- far:
+		time.Sleep(near.in.line.Delay) // and the answer to it
 		return near, nil
 	case <-ln.done:
 		return nil, errNoListener
@@ -125,11 +139,15 @@ func (c *memoryConn) Read(b []byte) (int, error)  { return c.in.read(b) }
 func (c *memoryConn) Write(b []byte) (int, error) { return c.out.write(b) }
 func (c *memoryConn) LocalAddr() net.Addr         { return net.TCPAddrFromAddrPort(c.local) }
 func (c *memoryConn) RemoteAddr() net.Addr        { return net.TCPAddrFromAddrPort(c.remote) }
-func (c *memoryConn) CloseWrite() error           { c.out.end(false); return nil }
+
+// LimitUnsent does what TCP_NOTSENT_LOWAT does.
+func (c *memoryConn) LimitUnsent(bytes int) { c.out.limitUnsent(bytes) }
+
+func (c *memoryConn) CloseWrite() error { c.out.end(); return nil }
 
 func (c *memoryConn) Close() error {
-	c.out.end(false)
-	c.in.end(true)
+	c.out.end()
+	c.in.breakOff()
 	return nil
 }
 
@@ -148,11 +166,15 @@ func (c *memoryConn) SetWriteDeadline(t time.Time) error {
 
 // half is one direction of a connection.
 type half struct {
+	line    Line // fixed once the connection is in use
 	mu      sync.Mutex
+	unsent  int // what LimitUnsent says; 0: nothing
 	change  sync.Cond
-	buf     []byte
-	ended   bool // the writer writes no more
-	broken  bool // the reader reads no more
+	buf     []byte // has arrived and is not read
+	under   under  // is on the line
+	closed  bool   // the writer writes no more
+	ended   bool   // and the reader's side knows
+	broken  bool   // the reader reads no more
 	readBy  deadline
 	writeBy deadline
 }
@@ -196,28 +218,64 @@ func (h *half) write(b []byte) (n int, err error) {
 	defer h.mu.Unlock()
 	for {
 		switch {
-		case h.ended || h.broken:
+		case h.closed || h.broken:
 			return n, io.ErrClosedPipe
 		case h.writeBy.passed():
 			return n, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return n, nil
 		}
-		if room := min(memoryBuffer-len(h.buf), len(b)); room > 0 {
-			h.buf = append(h.buf, b[:room]...)
+		if room := min(h.room(len(b)), len(b)); room > 0 {
+			h.send(b[:room])
 			b, n = b[room:], n+room
-			h.change.Broadcast()
 			continue
 		}
 		h.change.Wait()
 	}
 }
 
-// end ends the writer's side, and the reader's too if broken.
-func (h *half) end(broken bool) {
+// room returns how many bytes may be written now, of n that are to be. mu is held.
+func (h *half) room(n int) int {
+	if h.line == (Line{}) {
+		return memoryBuffer - len(h.buf)
+	}
+	if len(h.buf) >= windowBytes {
+		return 0
+	}
+	return h.lineRoom(n, time.Now())
+}
+
+// send puts b on its way. mu is held.
+func (h *half) send(b []byte) {
+	if h.line != (Line{}) {
+		h.depart(b, time.Now())
+		return
+	}
+	h.buf = append(h.buf, b...)
+	h.change.Broadcast()
+}
+
+// end ends the writer's side; the reader's learns of it behind all that was written.
+func (h *half) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended, h.broken = true, h.broken || broken
+	if h.closed {
+		return
+	}
+	h.closed = true
+	if h.line == (Line{}) {
+		h.ended = true
+	} else {
+		h.depart(nil, time.Now())
+	}
+	h.change.Broadcast()
+}
+
+// breakOff ends both sides at once: nothing is read any more.
+func (h *half) breakOff() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed, h.ended, h.broken = true, true, true
 	h.change.Broadcast()
 }
 
