@@ -65,5 +65,5 @@ const ( // our choice; (T) is C tor's
 	acceptDelay    = 5 * time.Millisecond   // after a failed Accept, doubled up to
 	acceptPatience = time.Second            // this
 	acceptRetries  = 30                     // failures in a row until Serve gives up: about half a minute
-	unsentBytes    = 64 << 10               // TCP_NOTSENT_LOWAT: four records
+	unsentBytes    = 64 << 10               // TCP_NOTSENT_LOWAT: four records; less on a slow link, see pace
 )

@@ -93,7 +93,7 @@ func newLink(p *Pool, h *handshaken, class work.Class) *Link {
 	l.sched.epoch, l.sched.turn = now, writers // the writer starts with it
 	l.padding.Store(h.pad.pack())
 	l.loops.Store(2)
-	keepUnsentShort(h.conn)
+	l.out.pace.start(h.conn)
 	return l
 }
 

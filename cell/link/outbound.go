@@ -38,8 +38,9 @@ type outbound struct {
 	from, to int          // records that are sealed and not written
 	unpaid   int          // bytes of them that the limit has not let through yet
 	crowded  bool         // the connection or the limit did not take everything at once
-	err      error        // why the writer has to end the link
-	deadline time.Time    // the connection's write deadline; zero: none
+	pace     pace
+	err      error     // why the writer has to end the link
+	deadline time.Time // the connection's write deadline; zero: none
 
 	timer    *time.Timer // of the writer's sleep
 	timerAt  time.Time   // when it fires; zero: not set
@@ -60,13 +61,13 @@ func (o *outbound) init(h *handshaken) {
 func (o *outbound) pending() bool { return o.from < o.to }
 
 // gather seals what is queued, as much as one write takes, and reports whether there
-// was anything. While the connection is crowded that is one record: what is sealed
-// cannot be overtaken any more.
+// was anything. While the connection is crowded that is one record, and a short one
+// where the link is slow: what is sealed cannot be overtaken any more.
 func (l *Link) gather(now time.Time) bool {
 	o := &l.out
 	room := writeCells
-	if o.crowded || o.raw == nil {
-		room = cell.RecordCells
+	if o.crowded || o.raw == nil || o.pace.cells < cell.RecordCells {
+		room = o.pace.cells
 	}
 	n := l.pick(room, now)
 	if n == 0 {
@@ -206,6 +207,11 @@ func (l *Link) sent(n int, now time.Time) {
 		return
 	}
 	o.from += n
+	if o.crowded || o.pending() || o.raw == nil {
+		o.pace.wrote(l.conn, n, now)
+	} else {
+		o.pace.flowed(n)
+	}
 	l.written.Add(uint64(n))
 	l.pool.counts.written.Add(uint64(n))
 	o.lastSent, o.padDue = now, time.Time{}
@@ -214,6 +220,7 @@ func (l *Link) sent(n int, now time.Time) {
 // giveBack returns the buffer to the pool: everything is written.
 func (o *outbound) giveBack() {
 	o.crowded = false
+	o.pace.rest()
 	if o.buf != nil {
 		poison(o.buf[:])
 		writeBuffers.Put(o.buf)

@@ -9,7 +9,7 @@ import (
 
 func TestUnsentIsKeptShort(t *testing.T) {
 	for kind, c := range connections(t) {
-		keepUnsentShort(c[0])
+		limitUnsent(c[0], unsentBytes)
 		tcp, ok := c[0].(*net.TCPConn)
 		if !ok {
 			continue // a transport's own: left alone

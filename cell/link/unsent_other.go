@@ -4,5 +4,5 @@ package link
 
 import "net"
 
-// keepUnsentShort does nothing where the system has no TCP_NOTSENT_LOWAT.
-func keepUnsentShort(net.Conn) {}
+// limitUnsentTCP does nothing where the system has no TCP_NOTSENT_LOWAT.
+func limitUnsentTCP(net.Conn, int) {}

@@ -1,0 +1,83 @@
+package link
+
+import (
+	"math/bits"
+	"net"
+	"time"
+
+	"tunic/cell"
+)
+
+const ( // our choice; TestQuietCircuitOnASlowLink
+	// paceTime is what a quiet circuit's cell waits for at a slow link's own hands, about:
+	// for what the kernel holds unsent, and once more for the record that is being written.
+	paceTime = 2 * time.Millisecond
+	// paceWindow is how long a link must have had something to send without a pause before
+	// its rate is known: so long that what the kernel took at once hardly counts.
+	paceWindow  = 50 * time.Millisecond
+	leastUnsent = 2 << 10 // bytes: a link of 1 MB/s
+	leastCells  = 4       // in a record that is cut short: tag and length are then 1 % of it
+)
+
+// A pace is how fast a link takes what it is given while there is always more. What
+// is sealed, or with the kernel, is out of the scheduler's hands: on a slow link that
+// is kept to about twice paceTime. It belongs to whose turn to write it is.
+type pace struct {
+	since  time.Time // when the present stretch without a pause began; zero: there is none
+	bytes  int       // written since then
+	unsent int       // what the kernel may hold unsent
+	cells  int       // the most in one record
+}
+
+// start sets what holds before anything is known.
+func (p *pace) start(conn net.Conn) {
+	p.unsent, p.cells = unsentBytes, cell.RecordCells
+	limitUnsent(conn, p.unsent)
+}
+
+// wrote notes that n bytes were taken. now is when they were offered.
+func (p *pace) wrote(conn net.Conn, n int, now time.Time) {
+	if p.since.IsZero() {
+		p.since, p.bytes = now, 0
+		return // what the kernel took at once says nothing
+	}
+	p.bytes += n
+	if passed := now.Sub(p.since); passed >= paceWindow {
+		p.adjust(conn, time.Duration(p.bytes)*paceTime/passed)
+		p.since, p.bytes = now, 0
+	}
+}
+
+// flowed notes that n bytes were taken at once: the link is not slow any more, if that
+// was all that one record may hold.
+func (p *pace) flowed(n int) {
+	if n > p.cells*cell.Size {
+		p.cells = min(2*p.cells, cell.RecordCells)
+	}
+}
+
+// rest notes that there is nothing to write.
+func (p *pace) rest() { p.since = time.Time{} }
+
+// adjust sets both limits, given how many bytes (as a Duration, for the division) the
+// link takes in paceTime. The kernel's is a power of two, so that it is set seldom.
+func (p *pace) adjust(conn net.Conn, bytes time.Duration) {
+	n := int(min(bytes, unsentBytes))
+	p.cells = max(leastCells, min(n/cell.Size, cell.RecordCells))
+	unsent := max(leastUnsent, 1<<max(0, bits.Len(uint(n))-1))
+	if unsent != p.unsent {
+		p.unsent = unsent
+		limitUnsent(conn, unsent)
+	}
+}
+
+// limitUnsent bounds what the system holds of ours without having sent it, so that
+// cells wait where the scheduler can still choose among them. A transport's own
+// connections do so by a method; TCP has TCP_NOTSENT_LOWAT on some systems.
+func limitUnsent(conn net.Conn, bytes int) {
+	if c, ok := conn.(interface{ LimitUnsent(bytes int) }); ok {
+		c.LimitUnsent(bytes)
+		return
+	}
+	limitUnsentTCP(conn, bytes)
+}
