@@ -17,6 +17,12 @@ var errAnswerTimeout = errors.New("no answer from the exit in time")
 // [ErrTooManyStreams], [ErrBusy], [ErrNotAllowed], the circuit's, or that the
 // host or port cannot be asked for.
 func (c *Circuit) Begin(host string, port uint16, flags cell.BeginFlags) (*Stream, error) {
+	return c.BeginWith(host, port, flags, nil)
+}
+
+// BeginWith is Begin and Write of first in one: as far as the circuit's window
+// allows both leave in one record.
+func (c *Circuit) BeginWith(host string, port uint16, flags cell.BeginFlags, first []byte) (*Stream, error) {
 	if c.forDir {
 		return nil, ErrNotAllowed
 	}
@@ -24,7 +30,7 @@ func (c *Circuit) Begin(host string, port uint16, flags cell.BeginFlags) (*Strea
 	if err != nil {
 		return nil, fmt.Errorf("begin stream: %w", err)
 	}
-	return c.begin(cell.Begin, data)
+	return c.begin(cell.Begin, data, first)
 }
 
 // Dial is Begin and waits until the exit is connected. An error that is an
@@ -37,27 +43,56 @@ func (c *Circuit) Dial(ctx context.Context, host string, port uint16, flags cell
 	return s.dialled(ctx)
 }
 
-// DialDir opens a stream to the directory of the last hop.
+// BeginDir opens a stream to the directory of the last hop and returns at once, as
+// Begin does: a request that is written to it costs one round trip, not two.
+func (c *Circuit) BeginDir() (*Stream, error) { return c.begin(cell.BeginDir, nil, nil) }
+
+// DialDir is BeginDir and waits until the directory has taken the stream.
 func (c *Circuit) DialDir(ctx context.Context) (*Stream, error) {
-	s, err := c.begin(cell.BeginDir, nil)
+	s, err := c.BeginDir()
 	if err != nil {
 		return nil, err
 	}
 	return s.dialled(ctx)
 }
 
-// begin asks the last hop for a stream.
-func (c *Circuit) begin(cmd cell.RelayCommand, data []byte) (*Stream, error) {
+// begin asks the last hop for a stream, and sends first on it.
+func (c *Circuit) begin(cmd cell.RelayCommand, data, first []byte) (*Stream, error) {
 	s := newStream(&c.end)
 	s.circ = c
 	if err := c.table.choose(entry{stream: s}, func(id cell.StreamID) { s.id = id }); err != nil {
 		return nil, err
 	}
-	if err := c.send(cmd, s.id, data, nil); err != nil {
+	n, err := c.sendBegin(s, cmd, data, first)
+	s.batch.Flush()
+	if err != nil {
 		c.check(err)
 		return nil, err
 	}
+	if _, err := s.Write(first[n:]); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// sendBegin queues the request for s and as much of first as can go at once.
+func (c *Circuit) sendBegin(s *Stream, cmd cell.RelayCommand, data, first []byte) (n int, err error) {
+	t := &c.tx
+	request := cell.NewSlot()
+	cell.PutMessage(request.Message(), cmd, s.id, data)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.push(request, t.command(), &s.batch); err != nil {
+		return 0, err
+	}
+	if len(first) == 0 || len(t.waiting) > 0 || t.turn != nil || t.window.Room() == 0 {
+		return 0, nil
+	}
+	s.sent.Store(true)
+	n, err = t.data(s.id, first, &s.batch)
+	s.tx.flow.sent += int64(n)
+	return n, err
 }
 
 // dialled waits until s is connected, and closes it if it is not.

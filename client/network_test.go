@@ -17,6 +17,7 @@ import (
 
 	"tunic/cell"
 	"tunic/cell/link"
+	"tunic/cell/link/linktest"
 	"tunic/circuit"
 	"tunic/client"
 	"tunic/directory"
@@ -38,6 +39,7 @@ type testNet struct {
 	file   *directory.Network
 	source source
 	relays []*testRelay
+	memory *linktest.Memory // nil: TCP on loopback
 }
 
 // source is the consensus that the relays serve.
@@ -62,11 +64,21 @@ type given struct {
 
 func (g given) Listen(netip.AddrPort) (net.Listener, error) { return g.ln, nil }
 
-// newNet starts n relays, of which the last few are exits.
+// newNet starts n relays, of which the last few are exits. The first three are
+// fallback mirrors too.
 func newNet(t *testing.T, n, exits int) *testNet {
 	t.Helper()
-	now := time.Now()
 	nw := &testNet{t: t}
+	nw.start(n, exits, 0)
+	return nw
+}
+
+// start starts n relays. The first few may be unlisted: fallback mirrors that are not
+// in the consensus.
+func (nw *testNet) start(n, exits, unlisted int) {
+	t := nw.t
+	t.Helper()
+	now := time.Now()
 	nw.signer = directorytest.NewWith(1, directory.Network{Name: "test.example", PrivateAddresses: true, SameSubnet: true,
 		Timing: directory.Timing{Start: now.Add(-time.Hour).Truncate(time.Second).UTC(), Period: time.Minute, VoteRound: time.Second, SignTime: time.Second}})
 	nw.file = nw.signer.Network
@@ -74,15 +86,33 @@ func newNet(t *testing.T, n, exits int) *testNet {
 	for i := range n {
 		list = append(list, nw.add(i, i >= n-exits))
 	}
+	list = list[unlisted:]
 	slices.SortFunc(list, func(a, b directory.Relay) int { return directory.CompareID(a.ID, b.ID) })
 	round, _ := nw.file.RoundAt(now)
 	b, _ := nw.signer.Sign(t, nw.signer.Consensus(round.Number, list), nil)
 	nw.source.b.Store(b)
-	for _, r := range nw.relays[:3] {
+	mirrors := nw.relays[:3]
+	if unlisted > 0 {
+		mirrors = nw.relays[:unlisted]
+	}
+	for _, r := range mirrors {
 		public, _ := r.set.Link()
 		nw.file.Fallbacks = append(nw.file.Fallbacks, directory.Fallback{ID: r.ID(), LinkKey: public, Addrs: []netip.AddrPort{r.addr}})
 	}
-	return nw
+}
+
+// host returns the transport of the i-th host, and the address that it listens on.
+func (nw *testNet) host(i int) (link.Transport, netip.AddrPort) {
+	nw.t.Helper()
+	if nw.memory != nil {
+		a := netip.AddrFrom4([4]byte{10, byte(i), 0, 1})
+		return nw.memory.At(a), netip.AddrPortFrom(a, 9001)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		nw.t.Fatal(err)
+	}
+	return given{link.TCP{}, ln}, ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // add starts a relay and returns its entry for the consensus.
@@ -93,15 +123,11 @@ func (nw *testNet) add(i int, exit bool) directory.Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	transport, addr := nw.host(i)
 	name := fmt.Sprintf("relay%d", i)
 	cfg := relay.Config{Network: nw.file, Keys: set, Dir: t.TempDir(), Listen: []netip.AddrPort{addr}, Address: []netip.AddrPort{addr},
 		Nickname: name, Transit: true, Source: &nw.source, Directory: mirror.NewHandler(mirror.HandlerConfig{Source: &nw.source}),
-		Transport: given{link.TCP{}, ln}, Log: slog.New(slog.DiscardHandler)}
+		Transport: transport, Log: slog.New(slog.DiscardHandler)}
 	linkKey, _ := set.Link()
 	circuitKey, _ := set.Circuit()
 	entry := directory.Relay{ID: set.ID(), Nickname: name, Addrs: []netip.AddrPort{addr}, LinkKey: linkKey, CircuitKey: circuitKey,
@@ -150,7 +176,11 @@ func (nw *testNet) open(dir string, notify func(client.Event)) (*client.Client, 
 	ctx, cancel := context.WithTimeout(nw.t.Context(), patience)
 	defer cancel()
 	began := time.Now()
-	c, err := client.Open(ctx, client.Config{Network: nw.file, StateDir: dir, Notify: notify})
+	cfg := client.Config{Network: nw.file, StateDir: dir, Notify: notify}
+	if nw.memory != nil {
+		cfg.Transport, _ = nw.host(255)
+	}
+	c, err := client.Open(ctx, cfg)
 	if err != nil {
 		nw.t.Fatalf("Open: %v", err)
 	}

@@ -152,7 +152,7 @@ func (w *wire) dialDir(ctx context.Context, t link.Target, opened func()) (net.C
 		return nil, err
 	}
 	opened()
-	s, err := c.DialDir(ctx)
+	s, err := c.BeginDir()
 	if err != nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("directory stream: %w", err)

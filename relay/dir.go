@@ -82,7 +82,7 @@ func (r *Relay) dialDir(ctx context.Context, a *directory.Authority) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.DialDir(ctx)
+	s, err := c.BeginDir()
 	if err != nil {
 		c.Close()
 		return nil, err

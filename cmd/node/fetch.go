@@ -46,7 +46,7 @@ func fetchFrom(ctx context.Context, pool *link.Pool, n *directory.Network, a dir
 		return nil, err
 	}
 	defer c.Close()
-	m := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) { return c.DialDir(ctx) }}
+	m := mirror.Client{Dial: func(context.Context) (net.Conn, error) { return c.BeginDir() }}
 	return m.Get(ctx, path, maxDocument)
 }
 

@@ -121,7 +121,7 @@ func (c *circuits) dial(ctx context.Context, to *directory.Authority) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	s, err := circ.DialDir(ctx)
+	s, err := circ.BeginDir()
 	if err != nil {
 		return nil, fmt.Errorf("directory stream: %w", err)
 	}
