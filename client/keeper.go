@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"tunic/cell"
 	"tunic/client/path"
 	"tunic/directory"
 )
@@ -109,6 +110,9 @@ func (c *Client) run(e *entry) {
 	}
 	select {
 	case <-circuit.Done():
+		if err := circuit.Err(); errors.Is(err, cell.ErrMalformed) {
+			c.log.Warn("a circuit ended because one of its relays broke the protocol", "error", err)
+		}
 	case <-c.ctx.Done():
 		_ = circuit.Close()
 	}

@@ -23,14 +23,19 @@ const (
 	causeStreams                   // too many streams
 	causeDirectory                 // too many directory streams
 	causeMemory                    // circuit ended for memory
+	causeProtocol                  // circuit ended because a neighbour, or the client, broke the protocol
 	causes
 )
 
 var causeNames = [causes]string{
 	"fragment", "stalled handshake", "incomplete handshakes", "circuits of an address", "circuits of a link", "handshake queue",
 	"circuit key unknown", "handshake", "shutting down", "extend not allowed", "extend to unknown relay", "extend to unreachable relay",
-	"extends under way", "stream from outside the network", "streams", "directory streams", "memory",
+	"extends under way", "stream from outside the network", "streams", "directory streams", "memory", "protocol",
 }
+
+// linkProtocol is the name, beside those of causes, for links that ended because
+// the neighbour broke the protocol.
+const linkProtocol = "link protocol"
 
 // counts is what the relay has done and refused. The zero value is ready.
 type counts struct {

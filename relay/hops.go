@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"errors"
 	"sync"
 	"time"
 
+	"tunic/cell"
 	"tunic/circuit"
 )
 
@@ -76,5 +78,11 @@ func (s *hops) allow(h *circuit.Hop, now time.Time) bool {
 	return true
 }
 
-// HopClosed forgets a circuit.
-func (r *Relay) HopClosed(h *circuit.Hop) { r.hops.remove(h) }
+// HopClosed forgets a circuit. One that broke the protocol is counted: honest
+// neighbours never cause it.
+func (r *Relay) HopClosed(h *circuit.Hop) {
+	r.hops.remove(h)
+	if d, ok := errors.AsType[*circuit.DestroyError](h.Err()); ok && d.Hop < 0 && d.Reason == cell.ReasonProtocol {
+		r.counts.refuse(causeProtocol)
+	}
+}

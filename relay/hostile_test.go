@@ -222,7 +222,8 @@ func TestCircuitsOfASourceAreBounded(t *testing.T) {
 	}
 }
 
-// A RELAY cell with something that is no message of a client ends that circuit.
+// A RELAY cell with something that is no message of a client ends that circuit. The
+// operator sees how often the protocol was broken.
 func TestNoiseOnACircuit(t *testing.T) {
 	nw := newNet(t, 1, options{})
 	h := nw.hostile(nw.relays[0], nil)
@@ -235,4 +236,9 @@ func TestNoiseOnACircuit(t *testing.T) {
 	}
 	h.Alive()
 	nw.waitFor("the end of the circuit", func() bool { return nw.relays[0].Status().Circuits <= 1 })
+	h.Send(0, cell.Relay, nil) // this ends the link
+	nw.waitFor("the counts", func() bool {
+		refused := nw.relays[0].Status().Refused
+		return refused["protocol"] == 1 && refused["link protocol"] == 1
+	})
 }

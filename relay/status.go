@@ -56,6 +56,9 @@ func (r *Relay) Status() Status {
 		Rate: b.rate, Burst: b.burst, Observed: observed(r.read, r.write, now),
 		Handshakes: r.counts.handshakes.Load(), Refused: r.counts.refusals(), ExitReasons: make(map[string]uint64),
 	}
+	if n := r.pool.Stats().Malformed; n > 0 {
+		s.Refused[linkProtocol] = n
+	}
 	if r.cfg.ShowAddresses {
 		s.Peers, s.Destinations = r.hops.peers(), r.streams.destinations()
 	}

@@ -16,6 +16,9 @@ func (l *Link) readLoop() {
 		l.tellClosed()
 		l.linger()
 	} else {
+		if errors.Is(err, cell.ErrMalformed) {
+			l.pool.counts.malformed.Add(1)
+		}
 		l.fail(err)
 		l.tellClosed()
 	}

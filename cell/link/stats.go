@@ -9,7 +9,7 @@ type counts struct {
 	failed, dialFailed                atomic.Uint64 // handshakes, dials
 	replayed, busy                    atomic.Uint64
 	overSource, overSilent, overLinks atomic.Uint64
-	unknown, stray                    atomic.Uint64
+	unknown, stray, malformed         atomic.Uint64
 }
 
 // Stats are counts since the pool was made.
@@ -26,6 +26,7 @@ type Stats struct {
 	OverLinks     uint64 // refused because there were too many links
 	UnknownCells  uint64 // cells with an unknown command, dropped
 	StrayCells    uint64 // cells for circuits that are gone, dropped
+	Malformed     uint64 // links that ended because the peer broke the protocol
 }
 
 // Stats returns what the pool has counted.
@@ -36,6 +37,6 @@ func (p *Pool) Stats() Stats {
 		Accepted: c.accepted.Load(), Dialled: c.dialled.Load(), DialsFailed: c.dialFailed.Load(),
 		Failed: c.failed.Load(), Replayed: c.replayed.Load(), Busy: c.busy.Load(),
 		OverSource: c.overSource.Load(), OverSilent: c.overSilent.Load(), OverLinks: c.overLinks.Load(),
-		UnknownCells: c.unknown.Load(), StrayCells: c.stray.Load(),
+		UnknownCells: c.unknown.Load(), StrayCells: c.stray.Load(), Malformed: c.malformed.Load(),
 	}
 }
