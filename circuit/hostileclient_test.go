@@ -234,6 +234,12 @@ var offences = []offence{
 	{"RESOLVE on a circuit for the directory", 0, 0, cell.ReasonProtocol, func(r *raw, _ *network) {
 		r.send(0, cell.Resolve, 1, []byte{0, 1, 'a'})
 	}},
+	{"DATA on a circuit for the directory", 0, 0, cell.ReasonProtocol, func(r *raw, _ *network) {
+		r.send(0, cell.Data, 1, []byte("x"))
+	}},
+	{"DNS on a circuit for the directory", 0, 0, cell.ReasonProtocol, func(r *raw, _ *network) {
+		r.send(0, cell.DNS, 1, make([]byte, 12))
+	}},
 	{"EXTEND on a circuit for the directory", 0, 0, cell.ReasonProtocol, func(r *raw, nw *network) {
 		_, whole := extendWhole(r.t, nw, nw.infos()[1])
 		r.sendIn(cell.RelayEarly, 0, cell.Extend, 0, fragment(0, whole))

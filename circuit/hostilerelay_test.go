@@ -134,8 +134,9 @@ func TestHostileExit(t *testing.T) {
 func TestFlippedBitInward(t *testing.T) {
 	for at := range 3 {
 		nw := newNetwork(t, 3)
-		hops := nw.relays[at].goRaw()
 		cl := newClient(nw)
+		bystander := cl.build(3)
+		hops := nw.relays[at].goRaw()
 		c := cl.build(3)
 		h := <-hops
 		if at == 2 {
@@ -153,6 +154,9 @@ func TestFlippedBitInward(t *testing.T) {
 		if n, _ := io.Copy(io.Discard, s); n != 0 {
 			t.Errorf("hop %d: stream delivers %d bytes", at, n)
 		}
+		if err := echo(bystander); err != nil {
+			t.Errorf("hop %d: another circuit of the link: %v", at, err)
+		}
 	}
 }
 
@@ -162,15 +166,21 @@ func TestFlippedBitOutward(t *testing.T) {
 	for at := range 2 {
 		nw := newNetwork(t, 3)
 		got := make(chan []byte, 1)
-		nw.relays[2].begin = func(s *circuit.Stream, _ cell.BeginRequest) {
+		nw.relays[2].begin = func(s *circuit.Stream, req cell.BeginRequest) {
 			nw.relays[2].work.Go(func() {
+				if req.Host == "echo" {
+					serve(s, req)
+					return
+				}
 				s.Connect(cell.ConnectedReply{})
 				b, _ := io.ReadAll(s)
 				got <- b
 			})
 		}
+		cl := newClient(nw)
+		bystander := cl.build(3)
 		hops := nw.relays[at].goRaw()
-		c := newClient(nw).build(3)
+		c := cl.build(3)
 		h := <-hops
 		s, err := c.Dial(t.Context(), "any", 1, 0)
 		if err != nil {
@@ -187,6 +197,9 @@ func TestFlippedBitOutward(t *testing.T) {
 		}
 		if d, ok := errors.AsType[*circuit.DestroyError](gone(t, c)); !ok || d.Hop < 0 {
 			t.Errorf("hop %d: %v", at, c.Err())
+		}
+		if err := echo(bystander); err != nil {
+			t.Errorf("hop %d: another circuit of the link: %v", at, err)
 		}
 	}
 }

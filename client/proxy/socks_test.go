@@ -298,6 +298,9 @@ func TestStrangersGetAnAnswer(t *testing.T) {
 	send(t, c, 5, 1, 1) // GSSAPI alone
 	want(t, c, 5, 255)
 	wantEnd(t, c)
+	c = dial(t, addr)
+	send(t, c, 9, 1, 0) // a version that nobody knows
+	wantEnd(t, c)
 }
 
 func TestByteAtATime(t *testing.T) {
