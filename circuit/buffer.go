@@ -104,17 +104,32 @@ func (b *buffer) get(p []byte) (n int) {
 	return n
 }
 
-// takeAll moves all chunks out of the buffer; who takes them releases them.
-func (b *buffer) takeAll() (first *chunk, n int) {
-	first, n = b.first, b.n
-	b.first, b.last, b.n = nil, nil, 0
+// take moves chunks out of the buffer: all, or the first that hold at least enough
+// bytes. Who takes them releases them.
+func (b *buffer) take(enough int) (first *chunk, n int) {
+	first = b.first
+	var last *chunk
+	for b.first != nil && n < enough {
+		last = b.first
+		n += last.w - last.r
+		b.first = last.next
+	}
+	if last == nil {
+		return nil, 0
+	}
+	last.next = nil
+	if b.first == nil {
+		b.last = nil
+	}
+	b.n -= n
 	return first, n
 }
 
 // drop releases all chunks and returns how many bytes they held.
 func (b *buffer) drop() int {
-	first, n := b.takeAll()
-	releaseAll(first)
+	n := b.n
+	releaseAll(b.first)
+	b.first, b.last, b.n = nil, nil, 0
 	return n
 }
 

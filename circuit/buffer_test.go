@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -31,15 +32,19 @@ func TestBufferIsAQueueOfBytes(t *testing.T) {
 					t.Fatalf("get returned %d bytes, want %d, or others", len(got), len(want))
 				}
 			},
-			"take all": func(t *rapid.T) {
-				first, n := b.takeAll()
+			"take": func(t *rapid.T) {
+				enough := rapid.OneOf(rapid.Just(math.MaxInt), rapid.IntRange(1, 2*largeChunk)).Draw(t, "enough")
+				first, n := b.take(enough)
 				var got []byte
 				for c := first; c != nil; c = c.next {
 					got = append(got, c.data[c.r:c.w]...)
 				}
 				releaseAll(first)
-				if n != len(got) || !bytes.Equal(got, model.Next(model.Len())) {
-					t.Fatalf("takeAll says %d bytes and holds %d, or others", n, len(got))
+				if n < min(enough, model.Len()) || n-largeChunk >= enough {
+					t.Fatalf("take returned %d bytes of %d, want %d", n, model.Len(), enough)
+				}
+				if n != len(got) || !bytes.Equal(got, model.Next(n)) {
+					t.Fatalf("take says %d bytes and holds %d, or others", n, len(got))
 				}
 			},
 			"": func(t *rapid.T) {
@@ -78,7 +83,7 @@ func TestBufferReusesChunks(t *testing.T) {
 		for range 31 {
 			b.put(p)
 		}
-		first, _ := b.takeAll()
+		first, _ := b.take(math.MaxInt)
 		releaseAll(first)
 	}); n > 0 {
 		t.Errorf("%v allocations for 31 cells, want 0", n)

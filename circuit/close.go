@@ -149,17 +149,22 @@ func (s *Stream) Refuse(reason cell.EndReason) { s.end.check(s.close(reason)) }
 func (s *Stream) close(reason cell.EndReason) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.giveUp(reason, errClosed)
+}
+
+// giveUp is close; reads and writes fail with why. mu is held.
+func (s *Stream) giveUp(reason cell.EndReason, why error) error {
 	if s.rx.closed {
 		return nil
 	}
 	over := s.rx.sentEnd != 0 && s.rx.gotEnd != 0
-	s.rx.closed = true
+	s.rx.closed, s.rx.why = true, why
 	s.discard()
 	if over || s.rx.gone != nil {
 		s.closeSending()
 		return nil
 	}
-	err := s.sendEnd(s.lastEnd(reason), errClosed)
+	err := s.sendEnd(s.lastEnd(reason), why)
 	s.closeSending()
 	s.leaveTable()
 	return err
@@ -181,7 +186,7 @@ func (s *Stream) lastEnd(reason cell.EndReason) cell.EndReason {
 func (s *Stream) discard() {
 	s.end.unread.Add(int64(-s.rx.buf.drop()))
 	if !s.rx.connected {
-		s.rx.err = errClosed
+		s.rx.err = s.rx.why
 	}
 	s.rx.deadline.stop()
 	s.rx.opened.happen()
@@ -189,11 +194,11 @@ func (s *Stream) discard() {
 	s.rx.cond.Broadcast()
 }
 
-// closeSending makes writes fail with net.ErrClosed. mu is held.
+// closeSending makes writes fail with the error of closing. mu is held.
 func (s *Stream) closeSending() {
 	s.end.tx.mu.Lock()
 	defer s.end.tx.mu.Unlock()
-	s.tx.closed, s.tx.err = true, errClosed
+	s.tx.closed, s.tx.err = true, s.rx.why
 	s.tx.deadline.stop()
 	s.tx.cond.Broadcast()
 }

@@ -55,3 +55,7 @@ func (e *EndError) Error() string { return "stream ended: " + e.Reason.String() 
 
 // errClosed is the error of what was closed at this end.
 var errClosed = fmt.Errorf("circuit: %w", net.ErrClosed)
+
+// errTooSlow is the error of a stream that this end has given up for the sake of
+// the others of its circuit.
+var errTooSlow = errors.New("circuit: stream given up: too much unread data on its circuit")

@@ -11,14 +11,33 @@ func (h *Hop) Asleep() bool { return h.rest.state.Load() == asleep }
 // ID returns the stream's id.
 func (s *Stream) ID() cell.StreamID { return s.id }
 
+// Window returns how many cells the hop lets be on their way to the client.
+func (h *Hop) Window() int {
+	h.tx.mu.Lock()
+	defer h.tx.mu.Unlock()
+	return h.tx.window.Window()
+}
+
+// Unread returns how many bytes have come that the stream's user has not taken.
+func (s *Stream) Unread() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unread()
+}
+
 // Numbers that tests outside of the package check.
 const (
 	XOffLimit  = xoffLimit
+	XOffAtOnce = xoffAtOnce
 	XOffGrace  = xoffGrace
 	MaxEarly   = maxEarly
 	HopTimeout = hopTimeout
 	SleepAfter = sleepAfter
 	MaxLate    = maxLate
+	ReadSize   = readSize
+
+	MaxUnread      = maxUnread
+	MaxUnreadOfAny = maxUnreadOfAny
 )
 
 // RaceEnabled reports whether the race detector is on: pools drop items then.

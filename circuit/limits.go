@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tunic/cell"
+	"tunic/circuit/congestion"
 )
 
 const ( // fixed by docs/protocol.md, "Circuits" and "Streams"
@@ -25,11 +26,22 @@ const ( // fixed by docs/protocol.md, "Circuits" and "Streams"
 	// xoffAtOnce is how much makes it send XOFF without waiting; what comes
 	// then fits in one window, or the peer does not stop.
 	xoffAtOnce = 4 * xoffLimit
-	// xonLimit is what is left unread when the receiver sends XON; bytes.
-	xonLimit = xoffLimit / 2
-	// xoffCredit is how much must have been sent on a stream for each XOFF that
-	// its receiver may send: what comes at least between XON and XOFF; bytes.
-	xoffCredit = xoffLimit / 2
+	// xonSample is how much a reader takes between two measurements of its pace,
+	// and so between two XONs that only advise; bytes.
+	xonSample = xoffLimit
+	// flowCost is how much must be sent on a stream for each XOFF, and for each
+	// XON that ends none: half of what a receiver waits for; bytes.
+	flowCost = xoffLimit / 2
+	// maxCredit is the most that data sent counts for messages to come: a full
+	// window, behind which its receiver's messages may all come at once; bytes.
+	maxCredit = congestion.MaxWindow * cell.MaxData
+	// rateUnit is the unit of XON's rate; bytes per second.
+	rateUnit = 1_000
+	// minRate is the lowest rate, about one XOFF limit per second: who reads more
+	// slowly sends XOFF now and then, and who lies cannot slow a stream further
+	// without. From noRate on a rate is no limit.
+	minRate cell.XOnRate = 250
+	noRate  cell.XOnRate = 1_000_000
 )
 
 const ( // our choice
@@ -47,9 +59,15 @@ const ( // our choice
 	// objects of its layers, at least; at most twice as long.
 	sleepAfter = 10 * time.Second
 	// maxUnread is how much unread data all streams of a circuit hold together
-	// before the circuit is destroyed: a full window and 90 streams at their
-	// XOFF limit; bytes.
-	maxUnread = 32 << 20
+	// before those are given up that were told to stop and get more: a full window
+	// and 90 streams at their XOFF limit; bytes. At maxUnreadOfAny the circuit is
+	// destroyed, whatever stream it is that gets more.
+	maxUnread      = 32 << 20
+	maxUnreadOfAny = 48 << 20
+	// writeAtOnce is how much of what has come is written to an application or
+	// destination at a time, at least: what a call of the kernel costs is nothing
+	// beside it, and what is written shows how fast the reader is.
+	writeAtOnce = 128 << 10
 	// quantum is how many cells a stream seals under one hold of the
 	// direction's lock, about 30 µs of work for three layers: a record.
 	quantum = cell.RecordCells

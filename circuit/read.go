@@ -41,37 +41,32 @@ func (s *Stream) deliver(p []byte, b *link.Batch) error {
 		return violation("DATA before CONNECTED")
 	case s.rx.gotEnd != 0:
 		return violation("DATA after END")
-	case s.unread()+len(p) > xoffAtOnce+s.end.maxDrop*cell.MaxData:
-		return violation("DATA beyond XOFF and a window")
 	}
-	if s.end.unread.Add(int64(len(p))) > maxUnread {
+	switch total := s.end.unread.Add(int64(len(p))); {
+	case total > maxUnreadOfAny:
 		return &fault{cell.ReasonResource, violation("unread data beyond the circuit's limit")}
+	case total > maxUnread && s.rx.drain.off:
+		s.end.unread.Add(int64(-len(p)))
+		return s.giveUp(cell.EndResource, errTooSlow)
 	}
 	s.rx.buf.put(p)
 	s.wake(b)
-	if !s.overfull() {
-		return nil
-	}
-	s.rx.off = true
-	return s.end.send(cell.XOff, s.id, nil, b)
+	return s.arrived(len(p), b)
 }
 
-// overfull reports whether the peer must stop: the application has left more than
-// the limit for a while, so that it is slow and not merely about to run, or has
-// left very much. mu is held.
-func (s *Stream) overfull() bool {
-	if s.unread() <= xoffLimit {
-		s.rx.full = time.Time{}
-		return false
+// arrived takes in that n bytes have come, and stops the peer if need be. mu is
+// held.
+func (s *Stream) arrived(n int, b *link.Batch) error {
+	d, now := &s.rx.drain, time.Time{}
+	if d.needsTime(s.unread()) {
+		now = time.Now()
 	}
-	if s.rx.off {
-		return false
+	stop, err := d.arrived(n, s.unread(), now)
+	if err != nil || !stop {
+		return err
 	}
-	now := time.Now()
-	if s.rx.full.IsZero() {
-		s.rx.full = now
-	}
-	return now.Sub(s.rx.full) >= xoffGrace || s.unread() > xoffAtOnce
+	d.stop(s.end.maxDrop)
+	return s.end.send(cell.XOff, s.id, nil, b)
 }
 
 // unread returns how many bytes have come that the application has not taken. mu
@@ -107,7 +102,7 @@ func (s *Stream) await() error {
 	for {
 		switch {
 		case s.rx.closed:
-			return errClosed
+			return s.rx.why
 		case s.rx.deadline.passed():
 			return os.ErrDeadlineExceeded
 		case s.rx.buf.n > 0:
@@ -146,30 +141,34 @@ func (s *Stream) read(p []byte) (n int, err error) {
 	return n, s.consumed(n)
 }
 
-// consumed takes in that the application has n bytes more, and lets the peer send
-// again before it has all, so that the way stays filled. mu is held.
+// consumed takes in that the application has n bytes more, and tells the peer what
+// follows for it: to go on, or at another rate. mu is held.
 func (s *Stream) consumed(n int) error {
 	s.end.unread.Add(int64(-n))
-	if s.unread() <= xoffLimit {
-		s.rx.full = time.Time{}
-	}
-	if !s.rx.off || s.unread() > xonLimit || s.rx.gotEnd != 0 || s.rx.closed || s.rx.gone != nil {
+	if s.rx.gotEnd != 0 || s.rx.closed || s.rx.gone != nil {
 		return nil
 	}
-	s.rx.off = false
-	data, _ := cell.XOnRate(0).AppendBinary(nil)
+	d, now := &s.rx.drain, time.Time{}
+	if d.needsTime(s.unread()) {
+		now = time.Now()
+	}
+	rate, send := d.taken(n, s.unread(), now)
+	if !send {
+		return nil
+	}
+	data, _ := rate.AppendBinary(nil)
 	return s.end.send(cell.XOn, s.id, data, nil)
 }
 
 // WriteTo writes to w what comes, until the peer's orderly end: each time that it
-// wakes, all there is, in one write where w takes several buffers. After an error
-// of w what it did not take is lost.
+// wakes, all there is up to writeAtOnce, in one write where w takes several
+// buffers. After an error of w what it did not take is lost.
 func (s *Stream) WriteTo(w io.Writer) (n int64, err error) {
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
 	var bufs net.Buffers
 	for {
-		first, size, err := s.takeAll()
+		first, size, err := s.take()
 		if err == io.EOF {
 			return n, nil
 		}
@@ -185,19 +184,19 @@ func (s *Stream) WriteTo(w io.Writer) (n int64, err error) {
 	}
 }
 
-// takeAll waits for data and takes it out of the buffer.
-func (s *Stream) takeAll() (first *chunk, size int, err error) {
+// take waits for data and takes it out of the buffer.
+func (s *Stream) take() (first *chunk, size int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.await(); err != nil {
 		return nil, 0, err
 	}
-	first, size = s.rx.buf.takeAll()
+	first, size = s.rx.buf.take(writeAtOnce)
 	s.rx.lent, s.rx.lentAt = s.rx.lent+size, first.at
 	return first, size, nil
 }
 
-// giveBack says that size bytes of what takeAll returned are with the
+// giveBack says that size bytes of what take returned are with the
 // application.
 func (s *Stream) giveBack(size int) error {
 	s.mu.Lock()

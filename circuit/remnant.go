@@ -1,6 +1,8 @@
 package circuit
 
 import (
+	"time"
+
 	"tunic/cell"
 )
 
@@ -36,38 +38,7 @@ func (r *remnant) receive(m cell.Message) error {
 		}
 		return nil
 	case cell.XOff, cell.XOn:
-		return r.flow.receive(m)
+		return r.flow.receive(m, time.Now())
 	}
 	return violation("message for a closed stream")
-}
-
-// flow is whether the peer wants data on one stream.
-type flow struct {
-	off  bool
-	sent int64 // bytes of data
-	offs int64 // XOFFs that came
-}
-
-// receive takes in XOFF and XON. They must alternate, and so much must have been
-// sent for each XOFF that the peer can have reached its limit.
-func (f *flow) receive(m cell.Message) error {
-	if m.Command == cell.XOn {
-		if _, err := cell.ParseXOn(m.Data); err != nil {
-			return err
-		}
-		if !f.off {
-			return violation("XON without XOFF")
-		}
-		f.off = false
-		return nil
-	}
-	if err := cell.ParseEmpty(m.Data); err != nil {
-		return err
-	}
-	f.offs++
-	if f.off || f.sent < f.offs*xoffCredit {
-		return violation("XOFF without cause")
-	}
-	f.off = true
-	return nil
 }

@@ -7,41 +7,6 @@ import (
 	"tunic/cell"
 )
 
-func TestFlowAcceptsOnlyWhatHasACause(t *testing.T) {
-	off := cell.Message{Command: cell.XOff, Stream: 1}
-	on := cell.Message{Command: cell.XOn, Stream: 1, Data: make([]byte, 4)}
-	tests := []struct {
-		name string
-		sent int64
-		msgs []cell.Message
-		ok   bool
-	}{
-		{"XOFF after enough data", xoffCredit, []cell.Message{off}, true},
-		{"XOFF a byte too early", xoffCredit - 1, []cell.Message{off}, false},
-		{"XOFF and XON", xoffCredit, []cell.Message{off, on}, true},
-		{"XON first", xoffCredit, []cell.Message{on}, false},
-		{"two XOFF", 2 * xoffCredit, []cell.Message{off, off}, false},
-		{"two XON", xoffCredit, []cell.Message{off, on, on}, false},
-		{"second XOFF without more data", xoffCredit, []cell.Message{off, on, off}, false},
-		{"second XOFF with more data", 2 * xoffCredit, []cell.Message{off, on, off}, true},
-		{"XOFF with data", xoffCredit, []cell.Message{{Command: cell.XOff, Data: []byte{1}}}, false},
-		{"XON of three bytes", xoffCredit, []cell.Message{off, {Command: cell.XOn, Data: make([]byte, 3)}}, false},
-	}
-	for _, test := range tests {
-		f := flow{sent: test.sent}
-		var err error
-		for _, m := range test.msgs {
-			err = errors.Join(err, f.receive(m))
-		}
-		if (err == nil) != test.ok {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if err != nil && !errors.Is(err, cell.ErrMalformed) {
-			t.Errorf("%s: %v is not ErrMalformed", test.name, err)
-		}
-	}
-}
-
 func TestRemnantTakesWhatIsUnderWay(t *testing.T) {
 	data := cell.Message{Command: cell.Data, Stream: 1, Data: []byte{1}}
 	connected := cell.Message{Command: cell.Connected, Stream: 1, Data: make([]byte, 5)}

@@ -46,8 +46,7 @@ type receiving struct {
 	lent     int       // bytes taken out of buf and not yet consumed
 	lentAt   time.Time // when the first of them came
 	err      error     // what a read returns when buf is empty
-	off      bool      // the peer was told to stop
-	full     time.Time // since when there is more unread than the limit; zero: there is not
+	drain    drain
 
 	connected bool // CONNECTED has come, or been sent
 	reply     cell.ConnectedReply
@@ -55,7 +54,8 @@ type receiving struct {
 	over      event          // nothing that is sent can arrive
 	sentEnd   cell.EndReason // the first that this end sent; 0 for none
 	gotEnd    cell.EndReason // the last that came; 0 for none
-	closed    bool           // by this end's user
+	closed    bool           // by this end
+	why       error          // it is closed, for who reads or writes
 	gone      error          // the circuit is
 }
 
@@ -91,6 +91,7 @@ type outgoing struct {
 	inLine   bool      // it waits for room; see sending
 	waits    time.Time // since when a write has waited, with its data; zero: none does
 	flow     flow
+	refill   *time.Timer // wakes who waits for the peer's rate; nil before the first time
 }
 
 // newStream returns a stream that is not in a table yet.

@@ -22,7 +22,7 @@ func (s *Stream) receiveFlow(m cell.Message) error {
 	if s.tx.closed {
 		return errMoved
 	}
-	if err := s.tx.flow.receive(m); err != nil {
+	if err := s.tx.flow.receive(m, time.Now()); err != nil {
 		return err
 	}
 	s.tx.cond.Broadcast()
@@ -58,19 +58,21 @@ func (s *Stream) writeSome(p []byte) (n int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.leave(s)
-	err = s.awaitTurn()
+	err = s.awaitTurn(len(p))
 	s.tx.waits = time.Time{}
 	if err != nil {
 		return 0, err
 	}
 	s.sent.Store(true)
-	n, err = t.data(s.id, p, &s.batch)
-	s.tx.flow.sent += int64(n)
+	n, err = t.data(s.id, p[:s.tx.flow.pace.allow(len(p))], &s.batch)
+	s.tx.flow.data(n)
 	return n, err
 }
 
-// awaitTurn waits until s may send a cell of data. The direction's lock is held.
-func (s *Stream) awaitTurn() error {
+// awaitTurn waits until s may send n bytes of data, or a part of them. While the
+// peer keeps it from sending it has no place among the streams that wait for room.
+// The direction's lock is held.
+func (s *Stream) awaitTurn(n int) error {
 	t := &s.end.tx
 	for {
 		switch {
@@ -80,7 +82,7 @@ func (s *Stream) awaitTurn() error {
 			return t.gone
 		case s.tx.deadline.passed():
 			return os.ErrDeadlineExceeded
-		case s.tx.flow.off:
+		case s.tx.flow.off, s.tooSoon(n):
 			t.leave(s)
 		case t.mayGo(s):
 			return nil
@@ -96,6 +98,32 @@ func (s *Stream) awaitTurn() error {
 		}
 		s.tx.cond.Wait()
 	}
+}
+
+// tooSoon reports whether the peer's rate lets s not yet send n bytes, nor a part of
+// them; s is woken when it does. The direction's lock is held.
+func (s *Stream) tooSoon(n int) bool {
+	b := &s.tx.flow.pace
+	if b.rate == 0 {
+		return false
+	}
+	wait := b.wait(n, time.Now())
+	switch {
+	case wait == 0:
+		return false
+	case s.tx.refill == nil:
+		s.tx.refill = time.AfterFunc(wait, s.refilled)
+	default:
+		s.tx.refill.Reset(wait)
+	}
+	return true
+}
+
+// refilled is called by the timer.
+func (s *Stream) refilled() {
+	s.end.tx.mu.Lock()
+	defer s.end.tx.mu.Unlock()
+	s.tx.cond.Signal()
 }
 
 // stopSending lets nothing more be sent on s, because of err. The direction's

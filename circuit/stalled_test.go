@@ -1,0 +1,179 @@
+package circuit_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"tunic/cell"
+	"tunic/circuit"
+)
+
+// countedNoise says how much of it has been taken.
+type countedNoise struct {
+	noise
+	n atomic.Int64
+}
+
+func (c *countedNoise) Read(p []byte) (int, error) {
+	n, err := c.noise.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// TestStalledReadersHoldLittle opens twenty downloads without an end that nobody
+// reads: what each takes from its destination is bounded, none of it is on its way
+// any more, and another stream of the circuit goes on. Read at last, they have
+// lost nothing.
+func TestStalledReadersHoldLittle(t *testing.T) {
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		exit := nw.relays[2]
+		const stalled = 20
+		var taken [stalled]countedNoise
+		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
+			exit.work.Go(func() {
+				if req.Host != "endless" {
+					serve(s, req)
+					return
+				}
+				defer s.Close()
+				s.Connect(cell.ConnectedReply{})
+				s.ReadFrom(&taken[req.Port-1])
+			})
+		}
+		c := newClient(nw).build(3)
+		var all []*circuit.Stream
+		for i := range stalled {
+			s, err := c.Dial(t.Context(), "endless", uint16(i+1), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s)
+		}
+		synctest.Wait() // nothing moves any more
+		window := int64(exit.only(t).Window()) * cell.MaxData
+		var total int64
+		for i, s := range all {
+			held := int64(s.Unread())
+			if limit := circuit.XOffAtOnce + window; held < circuit.XOffLimit || held > limit {
+				t.Errorf("stream %d holds %d bytes, want %d to %d", i, held, circuit.XOffLimit, limit)
+			}
+			if more := taken[i].n.Load() - held; more < 0 || more > circuit.ReadSize {
+				t.Errorf("the exit holds %d bytes for stream %d, want %d at most", more, i, circuit.ReadSize)
+			}
+			total += taken[i].n.Load()
+		}
+		if limit := stalled*(circuit.XOffAtOnce+circuit.ReadSize) + window; total > limit {
+			t.Errorf("%d bytes were taken for all, want %d at most", total, limit)
+		}
+		t.Logf("%d bytes for each of %d streams", total/stalled, stalled)
+		const kib = 8 << 10
+		if err := download(c, kib); err != nil {
+			t.Errorf("another stream: %v", err)
+		}
+		const size = circuit.XOffAtOnce * 3 / 2
+		want := noiseSum(size)
+		for i, s := range all {
+			h := sha256.New()
+			if _, err := io.CopyN(h, s, size); err != nil || [32]byte(h.Sum(nil)) != want {
+				t.Errorf("stream %d has lost something: %v", i, err)
+			}
+			s.Close()
+		}
+		c.Close()
+		synctest.Wait()
+	})
+}
+
+// download fetches so much noise and checks it.
+func download(c *circuit.Circuit, kib uint16) error {
+	s, err := c.Dial(context.Background(), "source", kib, 0)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	h := sha256.New()
+	n, err := s.WriteTo(h)
+	if size := int64(kib) << 10; err == nil && (n != size || [32]byte(h.Sum(nil)) != noiseSum(size)) {
+		err = fmt.Errorf("%d bytes came, or others than were sent", n)
+	}
+	return err
+}
+
+// TestTooManyStalledReaders has so many that the circuit's limit is met: streams
+// that were told to stop and still get data are given up, the circuit is not.
+func TestTooManyStalledReaders(t *testing.T) {
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		c := newClient(nw).build(3)
+		exit := nw.relays[2].only(t)
+		var lost int
+		const streams = circuit.MaxUnread/circuit.XOffAtOnce + 6
+		for range streams {
+			s, err := c.Dial(t.Context(), "hold", 1, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed := make(chan error, 1)
+			go func() {
+				_, err := s.ReadFrom(endless{})
+				failed <- err
+			}()
+			synctest.Wait()
+			select {
+			case err := <-failed:
+				lost++
+				if end, ok := errors.AsType[*circuit.EndError](err); !ok || end.Reason != cell.EndResource {
+					t.Errorf("a stream ends: %v, want the exit's limit", err)
+				}
+			default:
+			}
+			if held, _ := exit.Held(); held > circuit.MaxUnread+2*circuit.XOffAtOnce {
+				t.Errorf("the exit holds %d bytes", held)
+			}
+			if err := echo(c); err != nil {
+				t.Fatalf("another stream: %v", err)
+			}
+		}
+		if lost == 0 || lost == streams {
+			t.Errorf("%d of %d streams were given up", lost, streams)
+		}
+		c.Close()
+		synctest.Wait()
+	})
+}
+
+// BenchmarkBesideStalled is the throughput of a stream beside others of its
+// circuit that nobody reads.
+func BenchmarkBesideStalled(b *testing.B) {
+	for _, stalled := range []int{0, 20} {
+		b.Run(fmt.Sprintf("stalled=%d", stalled), func(b *testing.B) {
+			c := benchCircuit(b, func(s *circuit.Stream) { s.ReadFrom(endless{}) })
+			for range stalled {
+				if _, err := c.Dial(context.Background(), "any", 1, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			s, err := c.Dial(context.Background(), "any", 1, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			buf := make([]byte, 64<<10)
+			for range 1000 { // by then the others have stalled
+				if _, err := io.ReadFull(s, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.SetBytes(int64(len(buf)))
+			for b.Loop() {
+				if _, err := io.ReadFull(s, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
