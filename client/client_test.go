@@ -67,7 +67,7 @@ func TestCircuitsAreReadyBeforeTheyAreWanted(t *testing.T) {
 		for i := range 20 { // they are replaced as they are used
 			conn := get(t, c, string(rune('A'+i)))
 			defer conn.Close()
-			time.Sleep(time.Second)
+			time.Sleep(20 * time.Second)
 			if clean, used := c.count(); clean != minClean || used != i+1 {
 				t.Fatalf("after %d requests %d unused circuits, %d used", i+1, clean, used)
 			}

@@ -69,9 +69,15 @@ func (p *pool) missing(coming []*entry, now time.Time) (path.Need, bool) {
 			stock = append(stock, e)
 		}
 	}
+	if len(stock)-len(coming) >= portCircuits && now.Sub(p.taken) < settleTime {
+		return path.Need{}, false // building would slow down what has just begun
+	}
+	if len(stock) >= maxStock {
+		return path.Need{}, false
+	}
 	for _, port := range p.predicted(now) {
 		n := path.Need{Port: port}
-		if count(stock, n) < portCircuits {
+		if count(stock, n) < p.ports[port].wanted(now) {
 			return n, true
 		}
 	}
@@ -84,8 +90,8 @@ func (p *pool) missing(coming []*entry, now time.Time) (path.Need, bool) {
 // predicted returns the ports to prepare for, in order.
 func (p *pool) predicted(now time.Time) []uint16 {
 	var ports []uint16
-	for port, at := range p.ports {
-		if now.Sub(at) < portMemory && !p.barren[port] {
+	for port, d := range p.ports {
+		if now.Sub(d.at) < portMemory && !p.barren[port] {
 			ports = append(ports, port)
 		}
 	}
@@ -200,6 +206,7 @@ func (p *pool) next(now time.Time) time.Time {
 		}
 	}
 	sooner(p.retryAt)
+	sooner(p.taken.Add(settleTime))
 	for _, e := range p.entries {
 		switch e.stage {
 		case building:

@@ -13,11 +13,15 @@ const ( // fixed by docs/protocol.md, "Clients"
 	maxWaiting   = 10 * time.Minute // that a circuit waits for its guard's turn
 	unusedMin    = 30 * time.Minute // an unused circuit is closed after a time drawn between these
 	unusedMax    = 60 * time.Minute
-	portMemory   = time.Hour // a port that was used is prepared for
-	portCircuits = 2         // unused circuits that serve each such port
+	portMemory   = time.Hour        // a port that was used is prepared for
+	portCircuits = 2                // unused circuits that serve each such port, at least
+	maxStock     = 48               // unused circuits in all beyond which none is built ahead
+	burstHalf    = 5 * time.Second  // in which a circuit taken counts half towards a burst
+	peakHalf     = 10 * time.Minute // in which the largest burst is half forgotten
 )
 
 const ( // our choice
+	settleTime    = 50 * time.Millisecond   // after a circuit was taken before the stock is filled up, while some are left
 	minClean      = 3                       // unused circuits kept ready in all
 	maxStockBuild = 4                       // of them under way at a time
 	maxBuilding   = 32                      // young ones under way at a time, with those that requests wait for
@@ -110,9 +114,10 @@ type pool struct {
 	rng     *rand.Rand
 	entries []*entry // in the order of their beginning
 	waiters []*waiter
-	ports   map[uint16]time.Time // when each was last asked for
-	barren  map[uint16]bool      // ports that no exit of this consensus serves
-	general path.Need            // what a circuit for anything must serve
+	ports   map[uint16]*demand // of the ports asked for
+	taken   time.Time          // when an unused circuit was last taken
+	barren  map[uint16]bool    // ports that no exit of this consensus serves
+	general path.Need          // what a circuit for anything must serve
 	lastID  uint64
 	ready   bool // a circuit has been open
 
@@ -123,7 +128,7 @@ type pool struct {
 }
 
 func newPool(rng *rand.Rand, now time.Time) *pool {
-	return &pool{rng: rng, ports: map[uint16]time.Time{generalPort: now, 80: now}, barren: map[uint16]bool{}, general: path.Need{Port: generalPort}}
+	return &pool{rng: rng, ports: map[uint16]*demand{generalPort: {at: now}, 80: {at: now}}, barren: map[uint16]bool{}, general: path.Need{Port: generalPort}}
 }
 
 // take returns a circuit for a request, counted as used, or nil: one of the
@@ -151,6 +156,7 @@ func (p *pool) take(w wish, now time.Time) *entry {
 	}
 	if !best.claimed {
 		best.claimed, best.key, best.dirtied = true, w.key, now
+		p.took(w.need.Port, now)
 	}
 	best.uses++
 	return best
@@ -188,23 +194,6 @@ func (p *pool) fail(n path.Need, err error) {
 
 func sameNeed(a, b path.Need) bool {
 	return a.Port == b.Port && a.Family == b.Family && slices.Equal(a.NotExit, b.NotExit)
-}
-
-// predict notes that a port was asked for.
-func (p *pool) predict(port uint16, now time.Time) {
-	if port == 0 {
-		return
-	}
-	p.ports[port] = now
-	for len(p.ports) > maxPorts {
-		oldest := port
-		for q, at := range p.ports {
-			if at.Before(p.ports[oldest]) {
-				oldest = q
-			}
-		}
-		delete(p.ports, oldest)
-	}
 }
 
 // add puts a circuit that is about to be built into the pool.
