@@ -109,12 +109,15 @@ func parseProcAddr(s string) netip.AddrPort {
 	return netip.AddrPortFrom(a.Unmap(), uint16(n))
 }
 
-// processesOf returns the processes whose command line names dir.
+// processesOf returns the processes whose command line or environment names dir.
 func processesOf(dir string) (pids []string) {
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range lines {
-		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), dir) {
-			pids = append(pids, filepath.Base(filepath.Dir(path)))
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range processes {
+		for _, file := range []string{"cmdline", "environ"} {
+			if b, err := os.ReadFile(filepath.Join(p, file)); err == nil && strings.Contains(string(b), dir) {
+				pids = append(pids, filepath.Base(p))
+				break
+			}
 		}
 	}
 	return pids
