@@ -70,6 +70,23 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
+// Nothing has come through when the time is over: it is looked at longer.
+func TestWatchWaitsForSomething(t *testing.T) {
+	r, asked := &run{Options: Options{Time: MinTime}}, 0
+	w, err := r.watch(t.Context(), nil, nil, func() int64 {
+		asked++
+		return int64(asked / 5)
+	})
+	if err != nil || w.amount <= 0 || w.wall < 2*MinTime {
+		t.Errorf("%d bytes in %v, %v", w.amount, w.wall, err)
+	}
+	broken := make(chan struct{})
+	close(broken)
+	if _, err := r.watch(t.Context(), broken, nil, func() int64 { return 0 }); !errors.Is(err, errLoad) {
+		t.Errorf("a load that broke off: %v", err)
+	}
+}
+
 func TestWindow(t *testing.T) {
 	w := window{wall: 2 * time.Second, cpu: 3 * time.Second, amount: gib / 2}
 	if w.mibPerSecond() != 256 || w.cores() != 1.5 || w.cpuPerGiB() != 6 {

@@ -86,11 +86,10 @@ func (w window) cpuPerGiB() float64 {
 	return w.cpu.Seconds() / (float64(w.amount) / gib)
 }
 
-var errNothing = errors.New("nothing came through")
-
 // watch waits until a load has run a while, then looks at it for the time of a
 // figure: how much processor time was used, and how far the amount has risen. cpu
-// is nil where it can't be known. The end of failed ends it early.
+// is nil where it can't be known. The end of failed ends it early. Where nothing has
+// come through yet it looks longer: on a busy machine that says nothing.
 func (r *run) watch(ctx context.Context, failed <-chan struct{}, cpu func(context.Context) (time.Duration, error), amount func() int64) (w window, err error) {
 	used := func(context.Context) (time.Duration, error) { return 0, nil }
 	if cpu != nil {
@@ -104,18 +103,16 @@ func (r *run) watch(ctx context.Context, failed <-chan struct{}, cpu func(contex
 		return w, err
 	}
 	began, amount0 := time.Now(), amount()
-	if err := await(ctx, failed, r.Time); err != nil {
-		return w, err
+	for first := true; first || amount() == amount0; first = false {
+		if err := await(ctx, failed, r.Time); err != nil {
+			return w, err
+		}
 	}
 	cpu1, err := used(ctx)
 	if err != nil {
 		return w, err
 	}
-	w = window{wall: time.Since(began), cpu: cpu1 - cpu0, amount: amount() - amount0}
-	if w.amount <= 0 {
-		return w, errNothing
-	}
-	return w, nil
+	return window{wall: time.Since(began), cpu: cpu1 - cpu0, amount: amount() - amount0}, nil
 }
 
 var errLoad = errors.New("the load broke off")
