@@ -12,6 +12,7 @@ import (
 type Initiator struct {
 	step  step
 	state *noise.HandshakeState
+	keys  *suite // of state; nil in tests with another suite
 	kem   *mlkem.DecapsulationKey768
 	ek    []byte // the encapsulation key as sent
 }
@@ -19,7 +20,13 @@ type Initiator struct {
 // NewInitiator starts a handshake with the holder of the X25519 key static.
 // prologue is copied into the transcript: both ends must have the same.
 func NewInitiator(prologue []byte, static [32]byte) (*Initiator, error) {
-	return newInitiator(&suite{}, prologue, static)
+	keys := &suite{}
+	i, err := newInitiator(keys, prologue, static)
+	if err != nil {
+		return nil, err
+	}
+	i.keys = keys
+	return i, nil
 }
 
 func newInitiator(s noise.CipherSuite, prologue []byte, static [32]byte) (*Initiator, error) {
@@ -79,6 +86,7 @@ func (i *Initiator) ReadMessage2(msg []byte) ([]byte, *Session, error) {
 		return nil, nil, fmt.Errorf("message 2: %w", ErrFailed)
 	}
 	s := newSession(i.state, out, in)
+	i.keys.forget()
 	i.state, i.kem, i.ek = nil, nil, nil
 	return payload, s, nil
 }

@@ -14,6 +14,7 @@ import (
 type Responder struct {
 	step  step
 	state *noise.HandshakeState
+	keys  *suite // of state; nil in tests with another suite
 	ek    []byte // the initiator's encapsulation key as received
 }
 
@@ -22,7 +23,13 @@ func NewResponder(prologue []byte, static *ecdh.PrivateKey) (*Responder, error) 
 	if static == nil || static.Curve() != ecdh.X25519() {
 		return nil, errors.New("static key is not of X25519")
 	}
-	return newResponder(&suite{static: static}, prologue, static)
+	keys := &suite{static: static}
+	r, err := newResponder(keys, prologue, static)
+	if err != nil {
+		return nil, err
+	}
+	r.keys = keys
+	return r, nil
 }
 
 func newResponder(s noise.CipherSuite, prologue []byte, static *ecdh.PrivateKey) (*Responder, error) {
@@ -79,6 +86,7 @@ func (r *Responder) Message2(dst, payload []byte) ([]byte, *Session, error) {
 		return nil, nil, fmt.Errorf("message 2: %w", ErrFailed)
 	}
 	s := newSession(r.state, out, in)
+	r.keys.forget()
 	r.state, r.ek = nil, nil
 	return msg, s, nil
 }

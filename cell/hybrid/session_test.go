@@ -119,3 +119,32 @@ func TestRecordsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per record", n)
 	}
 }
+
+// Nothing of a session leads back to the private keys of its handshake, and its
+// ciphers go on without them, with new keys too.
+func TestSessionForgetsPrivateKeys(t *testing.T) {
+	p := newPair(t, newStatic(t))
+	ikeys, rkeys := p.i.keys, p.r.keys
+	m, responder := p.message2(t)
+	if ikeys.ephemeral == nil {
+		t.Fatal("an initiator has no ephemeral key before message 2")
+	}
+	_, initiator, err := p.i.ReadMessage2(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]*suite{"initiator": ikeys, "responder": rkeys} {
+		if s.static != nil || s.ephemeral != nil {
+			t.Errorf("the %s's session holds private keys", name)
+		}
+	}
+	initiator.Send.Rekey()
+	responder.Recv.Rekey()
+	sealed, err := initiator.Send.Seal(nil, []byte("after"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := responder.Recv.Open(nil, sealed); err != nil || string(got) != "after" {
+		t.Errorf("opened %q, %v", got, err)
+	}
+}

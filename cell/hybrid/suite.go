@@ -23,6 +23,14 @@ type suite struct {
 	ephemeral *ecdh.PrivateKey // nil until the handshake makes it
 }
 
+// forget drops the private keys: a session's ciphers keep the suite for as long as
+// they live, and nobody may find with them how the session began.
+func (s *suite) forget() {
+	if s != nil {
+		s.static, s.ephemeral = nil, nil
+	}
+}
+
 // The slots: what stands in noise.DHKey.Private.
 const (
 	slotStatic    = 0
