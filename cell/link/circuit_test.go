@@ -116,18 +116,18 @@ func TestBatchWakesOnce(t *testing.T) {
 	var b Batch
 	pushN(t, c, 20, &b)
 	pushN(t, d, 11, &b)
-	if len(b.circuits) != 2 || len(l.wake) != 0 {
-		t.Fatalf("%d activations are kept, %d wake-ups sent before the flush; want 2 and 0", len(b.circuits), len(l.wake))
+	if len(b.circuits) != 2 || l.sched.poked {
+		t.Fatalf("%d activations are kept, want 2; the writer was woken before the flush: %v", len(b.circuits), l.sched.poked)
 	}
 	b.Flush()
-	if len(l.wake) != 1 || len(l.sched.heap) != 2 || l.sched.turn != writers {
-		t.Fatalf("%d wake-ups and %d active circuits, want 1 and 2", len(l.wake), len(l.sched.heap))
+	if !l.sched.poked || len(l.sched.heap) != 2 || l.sched.turn != writers {
+		t.Fatalf("woken %v with %d active circuits, want 2", l.sched.poked, len(l.sched.heap))
 	}
-	<-l.wake
+	l.sched.poked = false
 	pushN(t, c, 5, &b)
 	b.Flush()
-	if len(l.wake) != 0 {
-		t.Error("a writer that does not sleep was woken")
+	if l.sched.poked {
+		t.Error("a writer that has its turn was woken")
 	}
 	if released, _ := l.sched.release(); released {
 		t.Error("a writer with cells goes to sleep")

@@ -28,6 +28,7 @@ func (l *Link) endLocked(err error) {
 	l.mu.Unlock()
 	l.cancel()
 	l.conn.Close() // unblocks both loops
+	l.wakeWriter() // where there is none
 }
 
 // Close ends the link: no circuit can send from now on, what is queued is written,

@@ -52,7 +52,6 @@ type Link struct {
 	luck     float64       // drawn from 0 to 1: how long the link stays open without a circuit
 	idleSoon time.Duration // the same once surplus is set
 	source   *sourceHold   // what it takes of its source's share; nil: nothing
-	wake     chan struct{} // capacity 1: the writer sleeps and there is something to do
 	done     chan struct{} // closed when the link takes no more cells
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -66,6 +65,7 @@ type Link struct {
 	padding       atomic.Uint32 // see Padding.pack
 	class         atomic.Uint32 // a work.Class; changed under the pool's lock
 	surplus       atomic.Bool   // takes no new circuits: there is an older link, or this one is too old
+	fired         atomic.Bool   // the writer's timer has
 	loops         atomic.Int32  // that still run; the last one calls finish
 
 	mu       sync.Mutex // guards what follows
@@ -84,12 +84,15 @@ type Link struct {
 func newLink(p *Pool, h *handshaken, class work.Class) *Link {
 	now := time.Now()
 	l := &Link{pool: p, conn: h.conn, established: h.established, born: now, luck: rand.Float64(),
-		idleSoon: idleSurplus + rand.N(idleSurplus), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		idleSoon: idleSurplus + rand.N(idleSurplus), done: make(chan struct{}),
 		in: h.in, nextID: 1 + uint32(rand.N(ids)), idsLeft: ids, idleFrom: now}
 	l.in.own = true
 	l.class.Store(uint32(class))
 	l.ctx, l.cancel = context.WithCancel(context.Background()) // outlives the pool's, to be flushed
 	l.out.init(h)
+	l.out.lastSent = now
+	l.out.timer = time.AfterFunc(time.Hour, l.writerDue)
+	l.out.timer.Stop()
 	l.sched.epoch, l.sched.turn = now, writers // the writer starts with it
 	l.padding.Store(h.pad.pack())
 	l.loops.Store(2)
@@ -165,12 +168,18 @@ func (l *Link) Circuits() int {
 	return len(l.circuits)
 }
 
-// wakeWriter tells the writer that there is something to do, or that it is its turn.
+// wakeWriter tells the writer that there is something to do, and starts one if there
+// is none.
 func (l *Link) wakeWriter() {
-	select {
-	case l.wake <- struct{}{}:
-	default: // it has been told
+	if l.sched.unpark() {
+		go l.writeLoop() // ends when there is nothing to do, at the latest with the link
 	}
+}
+
+// writerDue is called by the writer's timer.
+func (l *Link) writerDue() {
+	l.fired.Store(true)
+	l.wakeWriter()
 }
 
 // NegotiatePadding asks the peer for other link padding from now on, and does the

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tunic/cell"
-	"tunic/cell/socket"
 )
 
 const ( // our choice; TestQuietCircuitOnASlowLink
@@ -80,5 +79,5 @@ func limitUnsent(conn net.Conn, bytes int) {
 		c.LimitUnsent(bytes)
 		return
 	}
-	socket.LimitUnsent(conn, bytes)
+	limitUnsentTCP(conn, bytes)
 }

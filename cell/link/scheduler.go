@@ -28,14 +28,16 @@ type scheduler struct {
 	bases   int       // rebases so far
 	turn    turn
 	called  bool // the writer waits for the turn
-	stopped bool // the writer is gone: nothing is taken any more
+	parked  bool // there is no writer at the moment
+	poked   bool // there is one, and it must look again before it ends
+	stopped bool // the link has ended: nothing is taken any more
 }
 
 // A turn says who may use a link's [outbound]: one at a time.
 type turn uint8
 
 const (
-	nobodys turn = iota // nothing is queued, and the writer waits for link.wake
+	nobodys turn = iota // nothing is queued, and no writer writes
 	pushers             // whoever queued the first cell writes, without waiting
 	writers             // the writer does, and waits where it must
 )
@@ -190,6 +192,26 @@ func (s *scheduler) claim() bool {
 	s.take(writers)
 	s.called = s.turn != writers
 	return !s.called
+}
+
+// park lets the writer end, unless it was woken meanwhile.
+func (s *scheduler) park() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parked, s.poked = !s.poked, false
+	return s.parked
+}
+
+// unpark wakes the writer. It reports whether there is none: the caller starts one.
+func (s *scheduler) unpark() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	start := s.parked
+	s.parked, s.poked = false, !start
+	return start
 }
 
 // stop ends the scheduling and returns the circuits that have cells.

@@ -14,7 +14,7 @@ import (
 // scheduler.
 func bareLink(cfg Config) *Link {
 	p := &Pool{cfg: cfg.withDefaults(), start: time.Now()}
-	l := &Link{pool: p, wake: make(chan struct{}, 1), done: make(chan struct{}), nextID: 1, idsLeft: ids}
+	l := &Link{pool: p, done: make(chan struct{}), nextID: 1, idsLeft: ids}
 	l.sched.epoch = time.Now()
 	l.out.pace.cells = cell.RecordCells
 	return l

@@ -5,14 +5,27 @@ import (
 	"time"
 )
 
-// writeLoop writes what others could not, and does what is due on a quiet link, until
-// the link ends. It is started by newLink, with the turn, and ended by fail, or by
-// Close once everything is written.
+// writeLoop writes what others could not, and does what is due on a quiet link. It is
+// started by add and by wakeWriter, and ends when there is nothing to do, so that a
+// quiet link has no such goroutine; for good by fail, or by Close once everything is
+// written.
 func (l *Link) writeLoop() {
-	l.out.lastSent = time.Now()
-	l.out.timer = time.NewTimer(time.Hour)
-	l.out.timer.Stop()
-	err := l.writeRecords()
+	for {
+		if l.sched.claim() {
+			if over, err := l.writeTurn(); over {
+				l.endWriting(err)
+				return
+			}
+		}
+		if l.sched.park() {
+			return
+		}
+	}
+}
+
+// endWriting is the end of the link's last writer, which has the turn and keeps it. err
+// is nil if everything was written.
+func (l *Link) endWriting(err error) {
 	if err == nil {
 		l.closeWrite()
 	} else {
@@ -26,35 +39,37 @@ func (l *Link) writeLoop() {
 	l.leaveLoop()
 }
 
-// writeRecords begins and ends with the turn. It returns nil if the link is being
-// flushed and nothing is left.
-func (l *Link) writeRecords() error {
+// writeTurn begins with the turn and gives it back, unless over says that the link has
+// ended: with err, or because it is being flushed and nothing is left.
+func (l *Link) writeTurn() (over bool, err error) {
 	o := &l.out
+	if l.fired.Swap(false) {
+		o.timerAt = time.Time{}
+	}
 	for {
 		now := time.Now()
 		switch {
+		case l.ctx.Err() != nil:
+			return true, ErrClosed
 		case o.err != nil: // of somebody else's turn
-			return o.err
+			return true, o.err
 		case o.pending() || l.gather(now):
 			if err := l.write(now); err != nil {
-				return err
+				return true, err
 			}
 			continue
 		}
 		o.giveBack()
 		if l.isFlushing() {
-			return nil
+			return true, nil
 		}
 		due, err := l.housekeep(now)
 		if err != nil {
-			return err
+			return true, err
 		}
 		o.wakeBy(due)
-		if released, _ := l.sched.release(); !released {
-			continue
-		}
-		if err := l.sleep(); err != nil {
-			return err
+		if released, _ := l.sched.release(); released {
+			return false, nil
 		}
 	}
 }
@@ -91,29 +106,8 @@ func (l *Link) write(now time.Time) error {
 	return nil
 }
 
-// sleep waits until there is something to do and it is the writer's turn.
-func (l *Link) sleep() (err error) {
-	fired, ended := false, l.ctx.Done()
-	for {
-		select {
-		case <-l.wake:
-		case <-l.out.timer.C:
-			fired = true
-		case <-ended:
-			ended, err = nil, ErrClosed // nobody holds the turn for long
-		}
-		if l.sched.claim() {
-			break
-		}
-	}
-	if fired {
-		l.out.timerAt = time.Time{}
-	}
-	return err
-}
-
 // housekeep does what is due on a link that has nothing to send, and returns when
-// it is to be called again. It is called before each sleep; nothing keeps it from
+// it is to be called again. It is called at the end of each turn of the writer; nothing keeps it from
 // being called too often.
 func (l *Link) housekeep(now time.Time) (due time.Time, err error) {
 	due = l.keepaliveDue(now)
