@@ -37,6 +37,7 @@ type Config struct {
 type Guard struct {
 	cfg  Config
 	wake chan struct{} // capacity 1: a gauge has passed its mark
+	use  func() usage  // of the process
 	pace pace          // owned by Run
 
 	// In and Out count what the node reads from its peers and writes to them.
@@ -45,7 +46,7 @@ type Guard struct {
 
 // New returns a guard. It does nothing before [Guard.Run].
 func New(cfg Config) *Guard {
-	g := &Guard{cfg: cfg, wake: make(chan struct{}, 1), pace: pace{limit: uint64(max(0, cfg.Limit))}}
+	g := &Guard{cfg: cfg, wake: make(chan struct{}, 1), use: read, pace: pace{limit: uint64(max(0, cfg.Limit))}}
 	g.In.init(g.wake)
 	g.Out.init(g.wake)
 	return g
@@ -72,13 +73,13 @@ func (g *Guard) Run(ctx context.Context) {
 // step looks once, and returns when to look again; 0 when there is no need to until
 // a gauge rings.
 func (g *Guard) step(now time.Time) time.Duration {
-	d := g.pace.step(now, g.In.total.Load()+g.Out.total.Load(), read())
+	d := g.pace.step(now, g.In.total.Load()+g.Out.total.Load(), g.use())
 	if d.look {
 		g.enforce()
 	}
 	if d.release && g.cfg.Release != nil {
 		g.cfg.Release()
-		g.pace.released(read())
+		g.pace.released(g.use())
 	}
 	// While the guard is awake and looks often, gauges need not ring.
 	often := d.next > 0 && d.next <= lookEvery

@@ -2,6 +2,7 @@ package ceiling
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,13 +26,22 @@ func run(t *testing.T, g *Guard) {
 // three quarters of the limit.
 func TestOldestIsEndedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var base atomic.Int64
+		base.Store(50)
+		var mu sync.Mutex // guards what follows
 		var ended []int
-		base := int64(50)
 		held := map[int]Holding{}
 		for i := range 10 {
-			held[i] = Holding{Bytes: 10, Oldest: time.Duration(i), End: func() { ended = append(ended, i); delete(held, i) }}
+			held[i] = Holding{Bytes: 10, Oldest: time.Duration(i), End: func() {
+				mu.Lock()
+				defer mu.Unlock()
+				ended = append(ended, i)
+				delete(held, i)
+			}}
 		}
-		g := New(Config{Limit: 100, Base: func() int64 { return base }, Holdings: func() (all []Holding) {
+		g := New(Config{Limit: 100, Base: base.Load, Holdings: func() (all []Holding) {
+			mu.Lock()
+			defer mu.Unlock()
 			for _, h := range held {
 				all = append(all, h)
 			}
@@ -40,12 +50,16 @@ func TestOldestIsEndedFirst(t *testing.T) {
 		run(t, g)
 		time.Sleep(lookEvery)
 		synctest.Wait()
+		mu.Lock()
 		if len(ended) != 6 || ended[0] != 9 || ended[5] != 4 { // 50 + 4 × 10 = 90
 			t.Errorf("ended %v, want 9 to 4", ended)
 		}
-		base = 1000
+		mu.Unlock()
+		base.Store(1000)
 		time.Sleep(lookEvery)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if len(held) != 0 {
 			t.Errorf("%d are held though the base alone is too much", len(held))
 		}
@@ -57,6 +71,9 @@ func TestGaugesWakeTheGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var released atomic.Int32
 		g := New(Config{Limit: 1 << 50, Holdings: func() []Holding { return nil }, Release: func() { released.Add(1) }})
+		var retained atomic.Uint64
+		retained.Store(10 << 20)
+		g.use = func() usage { return usage{objects: 1 << 20, retained: retained.Load()} }
 		run(t, g)
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -64,7 +81,7 @@ func TestGaugesWakeTheGuard(t *testing.T) {
 			t.Errorf("after the start memory was given back %d times, want twice", n)
 		}
 		for i, gauge := range []*Gauge{&g.In, &g.Out} {
-			g.pace.floor = 1 // the guard sleeps: the process has grown
+			retained.Add(32 << 20) // worth giving back
 			gauge.Add(notice - 1)
 			time.Sleep(time.Hour)
 			if n := released.Load(); n != int32(2+2*i) {
