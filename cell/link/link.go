@@ -12,13 +12,13 @@
 //
 // The first record of each side has two cells: PROOF or PADDING, then NETINFO.
 //
-// A link has two goroutines. The reader opens the records of one read, hands each
+// A link has one goroutine, and a second at times. The reader opens the records of one read, hands each
 // cell to its circuit, and waits for nothing but its own socket (and the node's limit
-// of bytes per second). The writer sleeps while there is nothing to wait for: whoever
+// of bytes per second). The writer is there while there is something to wait for: whoever
 // queues cells on a quiet link with a [Batch] takes them, from the circuits that have
 // been quietest, seals them and writes them with one system call that does not wait.
 // Only what the connection does not take at once is the writer's. Both end when the
-// link fails or closes; [Pool.Close] waits for them.
+// link fails or closes; [Pool.Close] waits for that.
 //
 // Locks, in the order in which they may be taken: a circuit's queue, then the
 // link's scheduler; the pool's list of links, then a link's table of circuits. No
