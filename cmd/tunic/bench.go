@@ -61,6 +61,7 @@ figures}, and the name of a figure ends in its unit. Names stay.`,
 	p.DurationVar(&o.Time, "time", 0, "`duration` of each figure (default 1s, 30ms with --short)")
 	p.BoolVar(&o.Short, "short", false, "everything, each for a moment: for errors, not for figures")
 	p.BoolVar(&asJSON, "json", false, "print JSON instead of tables")
+	_ = cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Names(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(newBenchPart())
 	return cmd
 }
