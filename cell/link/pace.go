@@ -9,19 +9,23 @@ import (
 )
 
 const ( // our choice; TestQuietCircuitOnASlowLink
-	// paceTime is what a quiet circuit's cell waits for at a slow link's own hands, about:
-	// for what the kernel holds unsent, and once more for the record that is being written.
-	paceTime = 2 * time.Millisecond
+	// recordTime is how long a record may keep a slow link busy: a quiet circuit's cell
+	// waits for the one that is being written.
+	recordTime = 2 * time.Millisecond
+	// unsentTime is how long what the kernel holds unsent may: it also has to last until
+	// the writer has had its turn on a busy machine. Where it does not, TCP takes the
+	// link for one that is not used, and BBR never learns its rate.
+	unsentTime = 8 * time.Millisecond
 	// paceWindow is how long a link must have had something to send without a pause before
-	// its rate is known: so long that what the kernel took at once hardly counts.
+	// its rate is known.
 	paceWindow  = 50 * time.Millisecond
-	leastUnsent = 2 << 10 // bytes: a link of 1 MB/s
+	leastUnsent = 8 << 10 // bytes: on a link of 1 MB/s and less
 	leastCells  = 4       // in a record that is cut short: tag and length are then 1 % of it
 )
 
 // A pace is how fast a link takes what it is given while there is always more. What
 // is sealed, or with the kernel, is out of the scheduler's hands: on a slow link that
-// is kept to about twice paceTime. It belongs to whose turn to write it is.
+// is kept to about 10 ms. It belongs to whose turn to write it is.
 type pace struct {
 	since  time.Time // when the present stretch without a pause began; zero: there is none
 	bytes  int       // written since then
@@ -43,7 +47,7 @@ func (p *pace) wrote(conn net.Conn, n int, now time.Time) {
 	}
 	p.bytes += n
 	if passed := now.Sub(p.since); passed >= paceWindow {
-		p.adjust(conn, time.Duration(p.bytes)*paceTime/passed)
+		p.adjust(conn, float64(p.bytes)/passed.Seconds())
 		p.since, p.bytes = now, 0
 	}
 }
@@ -59,12 +63,12 @@ func (p *pace) flowed(n int) {
 // rest notes that there is nothing to write.
 func (p *pace) rest() { p.since = time.Time{} }
 
-// adjust sets both limits, given how many bytes (as a Duration, for the division) the
-// link takes in paceTime. The kernel's is a power of two, so that it is set seldom.
-func (p *pace) adjust(conn net.Conn, bytes time.Duration) {
-	n := int(min(bytes, unsentBytes))
-	p.cells = max(leastCells, min(n/cell.Size, cell.RecordCells))
-	unsent := max(leastUnsent, 1<<max(0, bits.Len(uint(n))-1))
+// adjust sets both limits for a link of rate bytes per second. The kernel's is a power
+// of two, so that it is set seldom.
+func (p *pace) adjust(conn net.Conn, rate float64) {
+	p.cells = max(leastCells, int(min(rate*recordTime.Seconds()/cell.Size, cell.RecordCells)))
+	unsent := int(min(rate*unsentTime.Seconds(), unsentBytes))
+	unsent = max(leastUnsent, 1<<(bits.Len(uint(unsent|1))-1))
 	if unsent != p.unsent {
 		p.unsent = unsent
 		limitUnsent(conn, unsent)
