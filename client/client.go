@@ -85,8 +85,8 @@ type Client struct {
 	saved     uint64     // revision of the guards on disk
 	view      *path.View // nil before the first consensus
 	pool      *pool
-	shunned   map[exitID]time.Time // exits that take no streams for now, or are lost, until when
-	misses    map[exitID]int       // failures in a row to extend to an exit, since this consensus
+	shunned   map[post]time.Time // relays that take no streams for now, or are lost, until when
+	misses    map[post]int       // failures in a row to extend to a relay, since this consensus
 	nextFetch time.Time
 }
 
@@ -151,7 +151,7 @@ func start(cfg Config, s *store, held cache, n network, rng *rand.Rand) (*Client
 	c := &Client{
 		netfile: cfg.Network, log: cfg.Log, net: n, store: s, cache: held, status: newProgress(cfg.Notify),
 		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
-		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[exitID]time.Time), misses: make(map[exitID]int),
+		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[post]time.Time), misses: make(map[post]int),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.loops.Go(c.keep)

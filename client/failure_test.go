@@ -21,21 +21,23 @@ func TestAnyTwoRelaysMayDie(t *testing.T) {
 		for j := range i {
 			a, b := string(rune('a'+j)), string(rune('a'+i))
 			t.Run(a+b, func(t *testing.T) {
+				t.Parallel()
 				in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
 					time.AfterFunc(3*time.Second, func() { w.kill(a); w.kill(b) })
-					load(t, c, 10*time.Second, 3*time.Second)
+					load(t, c, 10*time.Second, func(time.Duration) time.Duration { return 3 * time.Second })
 				})
 			})
 		}
 	}
 }
 
-// load has ten users each ask for something again and again, and holds the
-// slowest request against a limit.
-func load(t *testing.T, c *Client, d, limit time.Duration) {
+// load has ten users each ask for something again and again, and holds every
+// request against the limit for the time at which it begins.
+func load(t *testing.T, c *Client, d time.Duration, limit func(at time.Duration) time.Duration) {
 	t.Helper()
 	var wg sync.WaitGroup
-	end := time.Now().Add(d)
+	start := time.Now()
+	end := start.Add(d)
 	for user := range 10 {
 		wg.Go(func() {
 			for i := 0; time.Now().Before(end); i++ {
@@ -47,8 +49,8 @@ func load(t *testing.T, c *Client, d, limit time.Duration) {
 					t.Errorf("request failed: %v", err)
 					return
 				}
-				if took := time.Since(began); took > limit {
-					t.Errorf("a request took %v", took)
+				if at := began.Sub(start); time.Since(began) > limit(at) {
+					t.Errorf("a request made after %v took %v", at, time.Since(began))
 				}
 				time.Sleep(100 * time.Millisecond)
 				conn.Close()
@@ -58,19 +60,46 @@ func load(t *testing.T, c *Client, d, limit time.Duration) {
 	wg.Wait()
 }
 
-// Two relays that hang without a word cost some seconds, but no request.
+// Two relays that hang without a word cost some seconds, but no request; ten
+// seconds later the client has learnt to avoid them.
 func TestAnyTwoRelaysMayHang(t *testing.T) {
 	for i := range 7 {
 		for j := range i {
 			a, b := string(rune('a'+j)), string(rune('a'+i))
 			t.Run(a+b, func(t *testing.T) {
+				t.Parallel()
 				in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
-					time.AfterFunc(3*time.Second, func() { w.freeze(a); w.freeze(b) })
-					load(t, c, 15*time.Second, 10*time.Second)
+					const hang = 3 * time.Second
+					time.AfterFunc(hang, func() { w.freeze(a); w.freeze(b) })
+					load(t, c, 20*time.Second, func(at time.Duration) time.Duration {
+						if at > hang+10*time.Second {
+							return time.Second
+						}
+						return 6 * time.Second
+					})
 				})
 			})
 		}
 	}
+}
+
+// Circuits are given up soon where they are built quickly as a rule. A network that
+// turns slow is not given up.
+func TestNetworkTurnsSlow(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		time.Sleep(time.Minute)
+		w.keepBusy(minHop + 2*time.Second)
+		for _, user := range []string{"a", "b", "c", "d", "e", "f"} { // more than there are unused circuits
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), maxDial)
+			conn, err := c.Dial(ctx, Request{Host: "example.com", Port: 80, Isolation: user})
+			cancel()
+			if err != nil {
+				t.Fatalf("user %s, after %v: %v", user, time.Since(began), err)
+			}
+			defer conn.Close()
+		}
+	})
 }
 
 // guard returns the nickname of the i-th guard.

@@ -29,7 +29,8 @@ type world struct {
 	ahead time.Duration // the relays' clocks
 
 	mu       sync.Mutex    // guards what follows
-	latency  time.Duration // of one hop's handshake
+	latency  time.Duration // of one hop
+	busy     time.Duration // that a handshake waits at each relay
 	bundle   *directory.Bundle
 	dead     map[keys.RelayID]bool // refuse at once
 	silent   map[keys.RelayID]bool // never answer
@@ -120,7 +121,7 @@ func (w *world) answer(ctx context.Context, id keys.RelayID) error {
 		return context.Cause(ctx)
 	}
 	select {
-	case <-time.After(w.hopTime()):
+	case <-time.After(w.hopTime() + w.queueTime()):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -133,6 +134,19 @@ func (w *world) hopTime() time.Duration {
 	return w.latency
 }
 
+func (w *world) queueTime() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.busy
+}
+
+// keepBusy has handshakes wait at each relay.
+func (w *world) keepBusy(wait time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = wait
+}
+
 // slow sets how long each hop takes.
 func (w *world) slow(latency time.Duration) {
 	w.mu.Lock()
@@ -143,12 +157,16 @@ func (w *world) slow(latency time.Duration) {
 // hopLimit is how long the real network waits for a hop.
 const hopLimit = 10 * time.Second
 
-func (w *world) build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error) {
+func (w *world) build(ctx context.Context, p path.Path, limit time.Duration, opened func()) (builtCircuit, error) {
 	w.mu.Lock()
 	w.guards = append(w.guards, p[path.Guard].ID)
 	w.mu.Unlock()
 	for i, r := range p {
-		hop, cancel := context.WithTimeout(ctx, hopLimit)
+		wait := hopLimit
+		if i > 0 {
+			wait = limit
+		}
+		hop, cancel := context.WithTimeout(ctx, wait)
 		err := w.answer(hop, r.ID)
 		cancel()
 		switch {

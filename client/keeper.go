@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tunic/cell"
@@ -84,12 +85,7 @@ func (c *Client) nextStep(now time.Time) time.Time {
 
 // launch begins a circuit, or notes that there is no path. mu is held.
 func (c *Client) launch(n path.Need, now time.Time) {
-	wide := n
-	wide.NotExit = append(wide.NotExit[:len(wide.NotExit):len(wide.NotExit)], c.shunnedExits(now)...)
-	p, a, err := c.view.Select(c.guards, wide, now, c.rng)
-	if _, none := errors.AsType[*path.NoPathError](err); none && len(wide.NotExit) > len(n.NotExit) {
-		p, a, err = c.view.Select(c.guards, n, now, c.rng) // rather a busy exit than none
-	}
+	p, a, err := c.choose(n, now)
 	if err != nil {
 		c.pool.unservable(n, err)
 		c.status.trouble(err)
@@ -100,10 +96,31 @@ func (c *Client) launch(n path.Need, now time.Time) {
 	c.loops.Go(func() { c.run(e) })
 }
 
+// choose selects a path without relays that are left out for now, or with them
+// where there is no other: rather a lost middle than none, and rather a busy exit.
+// mu is held.
+func (c *Client) choose(n path.Need, now time.Time) (p path.Path, a *path.Attempt, err error) {
+	wide := n
+	wide.NotExit = slices.Concat(n.NotExit, c.shunnedAt(path.Exit, now))
+	wide.NotMiddle = c.shunnedAt(path.Middle, now)
+	for {
+		p, a, err = c.view.Select(c.guards, wide, now, c.rng)
+		_, none := errors.AsType[*path.NoPathError](err)
+		switch {
+		case none && len(wide.NotMiddle) > 0:
+			wide.NotMiddle = nil
+		case none && len(wide.NotExit) > len(n.NotExit):
+			wide.NotExit = n.NotExit
+		default:
+			return p, a, err
+		}
+	}
+}
+
 // run builds a circuit, then watches over it until its end.
 func (c *Client) run(e *entry) {
 	ctx, cancel := context.WithTimeout(c.ctx, buildLimit)
-	circuit, err := c.net.build(ctx, e.path, func() { c.reached(e.attempt) })
+	circuit, err := c.net.build(ctx, e.path, e.limit, func() { c.reached(e.attempt) })
 	cancel()
 	if !c.built(e, circuit, err) {
 		return
@@ -146,7 +163,7 @@ func (c *Client) built(e *entry, circuit builtCircuit, err error) bool {
 		return false
 	}
 	c.pool.succeeded(now.Sub(e.started))
-	delete(c.misses, e.path[path.Exit].ID)
+	c.met(e)
 	e.circuit, e.stage, e.opened = circuit, waiting, now
 	if c.guards.Usable(e.attempt, now) {
 		c.admit(e, now)

@@ -15,10 +15,10 @@ import (
 // A network opens links and circuits. There is one behind a client; tests put
 // in another that needs no relays.
 type network interface {
-	// build opens a circuit along p. It calls opened when the first hop answers.
-	// What fails before that through the guard's own fault is a *guardError,
-	// what fails later a *hopError.
-	build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error)
+	// build opens a circuit along p. It calls opened when the first hop answers,
+	// and gives each later one a limit to do so. What fails before that through
+	// the guard's own fault is a *guardError, what fails later a *hopError.
+	build(ctx context.Context, p path.Path, limit time.Duration, opened func()) (builtCircuit, error)
 	// probe makes sure that there is a link to the relay.
 	probe(ctx context.Context, r *directory.Relay) error
 	// consensus fetches one newer than have, which may be nil, and verifies it;

@@ -23,8 +23,8 @@ const ( // fixed by docs/protocol.md, "Clients"
 )
 
 const ( // our choice
-	muteLimit = 2 * time.Second // how long a circuit that avoids silent and busy exits is waited for
-	doubt     = time.Second     // after the begin of a try that got no answer: circuits opened before are in doubt
+	muteLimit = time.Second // how long a circuit that avoids silent and busy exits is waited for
+	doubt     = time.Second // at most, after the begin of a try that got no answer: circuits opened before are in doubt
 )
 
 type exitID = keys.RelayID
@@ -64,7 +64,7 @@ func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error
 			return t.failed
 		}
 		if errors.Is(err, errTry) { // what was well when it began may not be now
-			t.wish.since = began.Add(doubt)
+			t.wish.since = began.Add(min(doubt, t.c.patience()))
 		}
 	}
 }

@@ -18,6 +18,8 @@ const ( // fixed by docs/protocol.md, "Clients"
 	maxStock     = 48               // unused circuits in all beyond which none is built ahead
 	burstHalf    = 5 * time.Second  // in which a circuit taken counts half towards a burst
 	peakHalf     = 10 * time.Minute // in which the largest burst is half forgotten
+	minHop       = 3 * time.Second  // for a hop beyond the guard to answer, where circuits are built quickly:
+	maxHop       = 10 * time.Second // a busy relay may let a handshake wait for 1.75 s; and else
 )
 
 const ( // our choice
@@ -58,6 +60,7 @@ type entry struct {
 	path    path.Path
 	need    path.Need // what it was built for
 	attempt *path.Attempt
+	limit   time.Duration // for each hop beyond the guard to answer
 	started time.Time
 	stage   stage
 	circuit builtCircuit // once built
@@ -199,7 +202,7 @@ func sameNeed(a, b path.Need) bool {
 // add puts a circuit that is about to be built into the pool.
 func (p *pool) add(pa path.Path, a *path.Attempt, n path.Need, now time.Time) *entry {
 	p.lastID++
-	e := &entry{id: p.lastID, path: pa, attempt: a, need: n, started: now}
+	e := &entry{id: p.lastID, path: pa, attempt: a, need: n, started: now, limit: p.hopLimit(now)}
 	p.entries = append(p.entries, e)
 	return e
 }
@@ -241,6 +244,17 @@ func (p *pool) failed(now time.Time) {
 	}
 	d := min(max(out/8, backoffBase), backoffCap)
 	p.retryAt = now.Add(d/2 + time.Duration(p.rng.Int64N(int64(d/2))))
+}
+
+// hopLimit is how long a hop beyond the guard may take to answer: many times what
+// is usual for a whole circuit. Who hangs is found out soon that way, and does not
+// fill the places of circuits under way. When nothing works any more it is the
+// network that has become slow.
+func (p *pool) hopLimit(now time.Time) time.Duration {
+	if p.usual == 0 || !p.failing.IsZero() && now.Sub(p.failing) >= minHop {
+		return maxHop
+	}
+	return min(max(8*p.usual, minHop), maxHop)
 }
 
 // patience is how long a circuit may be under way before another is begun for

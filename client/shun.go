@@ -8,59 +8,76 @@ import (
 )
 
 const ( // our choice
-	shunFor    = 2 * time.Minute // how long an exit that takes no streams, or cannot be reached, is left out
-	maxShunned = 16              // exits left out at a time
+	shunFor    = 2 * time.Minute // how long a relay that takes no streams, or cannot be reached, is left out
+	maxShunned = 16              // relays left out at a time
 )
 
-// lostAfter is how many circuits in a row may fail to be extended to an exit
+// lostAfter is how many circuits in a row may fail to be extended to a relay
 // before it counts as lost. Fixed by docs/protocol.md, "Circuits of a client":
 // one middle that lies, or is itself lost, is not enough while there are others.
 const lostAfter = 3
+
+// A post is a relay's place in circuits: the middle or the exit.
+type post struct {
+	id exitID
+	at path.Position
+}
 
 // shun leaves an exit that takes no streams out of new circuits for a while,
 // and its unused circuits out of the stock.
 func (c *Client) shun(exit exitID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shunLocked(exit, time.Now())
+	c.shunLocked(post{exit, path.Exit}, time.Now())
 }
 
-// shunLocked is shun with mu held.
-func (c *Client) shunLocked(exit exitID, now time.Time) {
-	for id, until := range c.shunned {
+// shunLocked is shun for any post, with mu held.
+func (c *Client) shunLocked(x post, now time.Time) {
+	for other, until := range c.shunned {
 		if now.After(until) || len(c.shunned) >= maxShunned {
-			delete(c.shunned, id)
+			delete(c.shunned, other)
 		}
 	}
-	c.shunned[exit] = now.Add(shunFor)
+	c.shunned[x] = now.Add(shunFor)
 	for _, e := range c.pool.entries {
-		if e.path[path.Exit].ID == exit && !e.claimed {
+		if e.path[x.at].ID == x.id && !e.claimed {
 			e.retired = true
 		}
 	}
 }
 
-// shunnedExits returns the exits to leave out. mu is held.
-func (c *Client) shunnedExits(now time.Time) (list []exitID) {
-	for id, until := range c.shunned {
-		if now.Before(until) {
-			list = append(list, id)
+// shunnedAt returns the relays to leave out of a place. mu is held.
+func (c *Client) shunnedAt(at path.Position, now time.Time) (list []exitID) {
+	for x, until := range c.shunned {
+		if x.at == at && now.Before(until) {
+			list = append(list, x.id)
 		}
 	}
 	return list
 }
 
-// missed notes that a circuit failed, and shuns its exit where extending to
-// that has failed several times in a row: until the consensus drops a dead exit,
-// it may be the only one that goes with the client's guard. mu is held.
+// missed notes that a circuit failed, and shuns the relay where extending to it
+// has failed several times in a row: until the consensus drops a dead one, it may
+// be the only exit that goes with the client's guard, and one that hangs costs
+// every circuit through it a while. mu is held.
 func (c *Client) missed(e *entry, err error, now time.Time) {
 	hop, ok := errors.AsType[*hopError](err)
-	if !ok || hop.position != path.Exit {
+	if !ok || hop.position == path.Guard {
 		return
 	}
-	exit := e.path[path.Exit].ID
-	if c.misses[exit]++; c.misses[exit] >= lostAfter {
-		delete(c.misses, exit)
-		c.shunLocked(exit, now)
+	x := post{e.path[hop.position].ID, hop.position}
+	if c.misses[x]++; c.misses[x] >= lostAfter {
+		delete(c.misses, x)
+		c.shunLocked(x, now)
+	}
+	if hop.position == path.Exit { // the middle has answered
+		delete(c.misses, post{e.path[path.Middle].ID, path.Middle})
+	}
+}
+
+// met notes that a circuit stands: its relays answer. mu is held.
+func (c *Client) met(e *entry) {
+	for _, at := range []path.Position{path.Middle, path.Exit} {
+		delete(c.misses, post{e.path[at].ID, at})
 	}
 }

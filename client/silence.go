@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tunic/cell"
+	"tunic/directory"
 )
 
 // minAnswer is our choice: how long the answer to a question of [question] is
@@ -21,6 +23,7 @@ const everyExitKnows = "localhost"
 // it answers without the world. There is one question of a circuit at a time.
 type question struct {
 	done  chan struct{} // closed when mute is known
+	asked time.Time     // when it was
 	heard uint64        // what the circuit had heard when it was asked
 	mute  bool          // nothing came since
 }
@@ -75,14 +78,53 @@ func (c *Client) inquire(e *entry) *question {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.asked == nil {
-		e.asked = &question{done: make(chan struct{}), heard: e.circuit.Heard()}
+		now := time.Now()
+		e.asked = &question{done: make(chan struct{}), asked: now, heard: e.circuit.Heard()}
 		if c.ctx.Err() != nil { // Close waits for what began before
 			close(e.asked.done)
 		} else {
 			c.loops.Go(func() { c.question(e, e.asked) })
+			c.spare(e, now)
 		}
 	}
 	return e.asked
+}
+
+// spare begins a circuit for when e turns out to be stuck, if there are few unused
+// ones. It also shows whether the guard answers. mu is held.
+func (c *Client) spare(e *entry, now time.Time) {
+	unused := 0
+	for _, other := range c.pool.entries {
+		if !other.claimed {
+			unused++
+		}
+	}
+	if unused < maxStock && len(c.pool.entries) < maxCircuits {
+		c.launch(e.need, now)
+	}
+}
+
+// doubt retires the unused circuits that may be stuck for the same reason as e:
+// those that were there when it was asked, and share a relay with it that has not
+// answered since in another circuit. mu is held.
+func (c *Client) doubt(e *entry, q *question) {
+	suspect := make(map[exitID]bool)
+	for _, r := range e.path {
+		suspect[r.ID] = true
+	}
+	since := func(other *entry) bool { return other.circuit != nil && !other.opened.Before(q.asked) }
+	for _, other := range c.pool.entries {
+		if since(other) {
+			for _, r := range other.path {
+				delete(suspect, r.ID)
+			}
+		}
+	}
+	for _, other := range c.pool.entries {
+		if other.stage == open && !other.claimed && !since(other) && slices.ContainsFunc(other.path[:], func(r *directory.Relay) bool { return suspect[r.ID] }) {
+			other.retired = true
+		}
+	}
 }
 
 // question asks e what every exit knows. A circuit from which nothing comes for as
@@ -100,7 +142,13 @@ func (c *Client) question(e *entry, q *question) {
 	case <-time.After(max(minAnswer, c.patience())):
 	}
 	silent := func() bool { return e.circuit.Heard() == q.heard && c.ctx.Err() == nil }
-	q.mute = silent()
+	if q.mute = silent(); q.mute {
+		c.mu.Lock()
+		e.retired = true
+		c.doubt(e, q)
+		c.mu.Unlock()
+		c.nudge()
+	}
 	close(q.done)
 	<-answered
 	c.mu.Lock()

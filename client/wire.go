@@ -79,7 +79,7 @@ func hopInfo(r *directory.Relay) circuit.HopInfo {
 	return circuit.HopInfo{ID: r.ID, Key: r.CircuitKey}
 }
 
-func (w *wire) build(ctx context.Context, p path.Path, opened func()) (builtCircuit, error) {
+func (w *wire) build(ctx context.Context, p path.Path, limit time.Duration, opened func()) (builtCircuit, error) {
 	c, err := w.first(ctx, linkTarget(p[path.Guard]), func(l *link.Link) (*circuit.Circuit, error) {
 		return circuit.Open(ctx, l, hopInfo(p[path.Guard]), w.params)
 	})
@@ -88,7 +88,10 @@ func (w *wire) build(ctx context.Context, p path.Path, opened func()) (builtCirc
 	}
 	opened()
 	for i, r := range p[1:] {
-		if err := c.Extend(ctx, hopInfo(r)); err != nil {
+		hop, cancel := context.WithTimeout(ctx, limit)
+		err := c.Extend(hop, hopInfo(r))
+		cancel()
+		if err != nil {
 			_ = c.Close()
 			return nil, &hopError{path.Middle + path.Position(i), err}
 		}

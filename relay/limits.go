@@ -42,6 +42,9 @@ const ( // our choice
 	// idleHalf where one side has ended its own.
 	idleOpen = 2 * time.Hour
 	idleHalf = 15 * time.Minute
+	// unsentBytes is what the kernel holds unsent for a destination that does not
+	// read: one write of a stream.
+	unsentBytes = 128 << 10
 	// watchEvery is how often a stream is looked at for that: it lasts at most
 	// that much longer.
 	watchEvery = time.Minute

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tunic/cell"
+	"tunic/cell/socket"
 	"tunic/cell/work"
 	"tunic/circuit"
 )
@@ -132,6 +133,7 @@ func (r *Relay) serve(s *circuit.Stream, req cell.BeginRequest) {
 		return
 	}
 	defer conn.Close()
+	socket.LimitUnsent(conn, unsentBytes)
 	r.streams.connected(s, conn)
 	if s.Connect(reply) != nil {
 		return

@@ -57,4 +57,7 @@ type Need struct {
 	Port    uint16         // the destination's port; 0: any exit, as for looking a name up
 	Family  Family         // how the exit has to reach it
 	NotExit []keys.RelayID // exits not to take, since they just refused or failed
+	// NotMiddle are middles not to take, since they do not answer. An error counts
+	// them as if they were taken.
+	NotMiddle []keys.RelayID
 }

@@ -44,7 +44,7 @@ func (v *View) complete(guard int32, exits *wheel, n Need, rng *rand.Rand) (exit
 		middle, ok = v.middles.draw(rng, func(m int32) bool {
 			_, bad := v.conflict(guard, m)
 			_, worse := v.conflict(exit, m)
-			return !bad && !worse
+			return !bad && !worse && (len(n.NotMiddle) == 0 || !slices.Contains(n.NotMiddle, v.nodes[m].relay.ID))
 		})
 		if ok {
 			return exit, middle, true

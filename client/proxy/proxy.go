@@ -26,6 +26,7 @@ const ( // our choice
 	requestLimit = 10 * time.Second // for greeting and request together
 	dialLimit    = 2 * time.Minute  // for a request's stream to open, as tor's SocksTimeout
 	halfIdle     = 15 * time.Minute // a half-closed connection without a byte ends
+	unsentBytes  = 128 << 10        // with the kernel, for a program that does not read: one write of a stream
 	backoffMin   = 5 * time.Millisecond
 	backoffMax   = time.Second
 )

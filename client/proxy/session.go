@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/armon/go-socks5"
+
+	"tunic/cell/socket"
 )
 
 // A stage is how far a connection has come. The session hands go-socks5 exactly
@@ -46,6 +48,7 @@ type session struct {
 }
 
 func newSession(s *Server, conn net.Conn, listener string) *session {
+	socket.LimitUnsent(conn, unsentBytes)
 	return &session{Conn: conn, server: s, in: bufio.NewReaderSize(conn, 4<<10), listener: listener}
 }
 

@@ -38,6 +38,10 @@ type station struct {
 	served  chan error
 }
 
+// handshakePatience is how long a link's handshake may take here, our choice: many
+// begin at once, and the machine may be busy.
+const handshakePatience = 50 * time.Second
+
 // newStation starts a relay whose new circuits go to h.
 func newStation(h link.Handler) (*station, error) {
 	identity, signing, key := keys.GenerateIdentity(), keys.GenerateSigning(), keys.GenerateLink()
@@ -55,6 +59,7 @@ func newStation(h link.Handler) (*station, error) {
 		Proof: func() *keys.Proof { return proof },
 		// All come from one address, which would be a flood in earnest.
 		SourceClass: func(netip.Addr) work.Class { return work.Relay },
+		Limits:      link.Limits{Handshake: handshakePatience},
 	})
 	go func() { s.served <- s.pool.Serve(ln) }() // ends with close
 	return s, nil
@@ -175,7 +180,7 @@ func (f *forwarder) Extend(h *circuit.Hop, to keys.RelayID, _ []byte) {
 		return
 	}
 	f.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), partEnd)
+		ctx, cancel := context.WithTimeout(context.Background(), handshakePatience)
 		defer cancel()
 		l, err := f.pool.Dial(ctx, t)
 		if err != nil {

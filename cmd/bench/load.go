@@ -15,6 +15,7 @@ const ( // our choice
 	inFlight  = 8192                 // cells on their way over all circuits together, about
 	maxWindow = 1024                 // of one circuit
 	minWindow = 2 * cell.RecordCells // so that a circuit can fill a record while another is under way
+	builders  = 8                    // pairs that build circuits at once: more would wait past their deadlines on a slow machine
 )
 
 // A load is what surrounds a relay under measurement: for each of its links on the
@@ -51,7 +52,8 @@ func newLoad(links, circuits int) (*load, error) {
 	l := &load{done: make(chan struct{}), failed: make(chan struct{})}
 	window := max(minWindow, min(maxWindow, inFlight/circuits))
 	for i := range links {
-		p := &pair{load: l, near: link.NewPool(link.Config{Network: network}), window: int64(window),
+		p := &pair{load: l, window: int64(window),
+			near:     link.NewPool(link.Config{Network: network, Limits: link.Limits{Handshake: handshakePatience}}),
 			accepted: make(chan *link.Circuit, 1), wake: make(chan struct{}, 1)}
 		l.pairs = append(l.pairs, p)
 		var err error
@@ -78,8 +80,17 @@ func (l *load) peers() []peer {
 func (l *load) start(ctx context.Context, relay peer) error {
 	errs := make([]error, len(l.pairs))
 	var wg sync.WaitGroup
-	for i, p := range l.pairs {
-		wg.Go(func() { errs[i] = p.build(ctx, relay) })
+	next := make(chan int, len(l.pairs))
+	for i := range l.pairs {
+		next <- i
+	}
+	close(next)
+	for range builders {
+		wg.Go(func() {
+			for i := range next {
+				errs[i] = l.pairs[i].build(ctx, relay)
+			}
+		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {

@@ -100,18 +100,25 @@ const ( // of a load
 	loadLimit  = 9 * time.Second
 )
 
-// run makes requests, calls strike in their midst, and goes on.
+// run makes requests, calls strike in their midst, and goes on. Requests that began
+// before it may fail, or hang until the end.
 func (l *load) run(t *testing.T, strike func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), loadLimit)
 	defer cancel()
+	early, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	var users sync.WaitGroup
 	enough := make(chan struct{})
 	for u := range loadUsers {
 		users.Go(func() {
+			defer giveUp()
 			for i := 0; !l.over() && ctx.Err() == nil; i++ {
-				late := l.struck.Load()
-				err := l.request(ctx, fmt.Sprintf("user%d-%d", u, i/10)) // each goes on to a new circuit after ten
+				late, within := l.struck.Load(), early
+				if late {
+					within = ctx
+				}
+				err := l.request(within, fmt.Sprintf("user%d-%d", u, i/10)) // each goes on to a new circuit after ten
 				switch {
 				case err == nil && late:
 					l.after.Add(1)
