@@ -71,7 +71,7 @@ func TestAnyTwoRelaysMayHang(t *testing.T) {
 				in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
 					const hang = 3 * time.Second
 					time.AfterFunc(hang, func() { w.freeze(a); w.freeze(b) })
-					load(t, c, 20*time.Second, func(at time.Duration) time.Duration {
+					load(t, c, 16*time.Second, func(at time.Duration) time.Duration {
 						if at > hang+10*time.Second {
 							return time.Second
 						}

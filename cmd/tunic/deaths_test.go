@@ -35,6 +35,7 @@ func TestTwoRelaysDie(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := startNetwork(t, localnet.Plan{Dir: filepath.Join(t.TempDir(), "net"), Authorities: 3, Relays: 7, Exits: 3, Clients: 1})
 			l := &load{site: site, socks: n.Node("client1").Socks}
 			l.run(t, func() {

@@ -101,6 +101,7 @@ func TestDemoStops(t *testing.T) {
 		{"Your turn", syscall.SIGHUP, nil, 0},
 	} {
 		t.Run(fmt.Sprint(stage.signal, " at ", stage.line), func(t *testing.T) {
+			t.Parallel()
 			d := startProgram(t, append([]string{"demo", "--port", freePort(t)}, stage.args...)...)
 			d.until(t, stage.line)
 			if err := d.Process.Signal(stage.signal); err != nil {
@@ -117,12 +118,15 @@ func TestDemoStops(t *testing.T) {
 // Where the demo is killed, its nodes notice.
 func TestDemoKilled(t *testing.T) {
 	for _, line := range []string{"relay", "ready after"} {
-		d := startProgram(t, "demo", "--port", freePort(t))
-		d.until(t, line)
-		if err := d.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = d.end(t)
-		d.leavesNoProcess(t)
+		t.Run("at "+line, func(t *testing.T) {
+			t.Parallel()
+			d := startProgram(t, "demo", "--port", freePort(t))
+			d.until(t, line)
+			if err := d.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = d.end(t)
+			d.leavesNoProcess(t)
+		})
 	}
 }

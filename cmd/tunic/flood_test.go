@@ -50,6 +50,10 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 		all.Go(func() {
 			s := stranger(i, n.File)
 			defer s.pool.Close()
+			select { // they come within a second, as a crowd does, and not in one instant
+			case <-time.After(time.Duration(i) * time.Second / strangers):
+			case <-ctx.Done():
+			}
 			for ctx.Err() == nil {
 				if k := atOnce.Add(1); k > most.Load() {
 					most.Store(k)
@@ -73,7 +77,7 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 	// The strangers share these few cores with the authorities, so that a vote may
 	// miss a round for want of processor time: a majority never does. What the
 	// shares keep for authorities is tested in virtual time by package authority.
-	first, _ := n.File.RoundAt(from.Add(floodRound))
+	first, _ := n.File.RoundAt(from.Add(2 * floodRound)) // the first that all of them are there for
 	rounds := 0
 	for r := first; r.ValidAfter.Before(to.Add(-floodRound)); r = n.File.Round(r.Number + 1) {
 		rounds++
@@ -94,7 +98,7 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 			t.Errorf("round %d brought a consensus at %d of 3 authorities", r.Number, have)
 		}
 	}
-	if rounds < 3 {
+	if rounds < 2 {
 		t.Errorf("only %d rounds passed under the flood", rounds)
 	}
 }

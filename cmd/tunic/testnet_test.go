@@ -31,6 +31,7 @@ func TestNodeThatFailsStopsTheNetwork(t *testing.T) {
 	for name, row := range rows {
 		for _, tied := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, tied %v", name, tied), func(t *testing.T) {
+				t.Parallel()
 				plan := row.plan
 				plan.Dir, plan.Authorities, plan.Relays, plan.Clients = filepath.Join(t.TempDir(), "net"), 1, 3, 1
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
