@@ -26,10 +26,12 @@ type drain struct {
 	from time.Time     // since when there is; zero: there is not, or the sample has not begun
 }
 
-// needsTime reports whether the next call needs the time.
-func (d *drain) needsTime(unread int) bool { return d.measures() || unread > xoffLimit }
+// needsTime reports whether arrived needs the time; most often it does not.
+func (d *drain) needsTime(n, unread int) bool {
+	return !d.off && (unread > xoffLimit || d.told != 0 && unread == n)
+}
 
-// measures reports whether the reader's pace matters.
+// measures reports whether the reader's pace matters: taken needs the time then.
 func (d *drain) measures() bool { return d.off || d.told != 0 }
 
 // arrived takes in that n bytes came, after which unread are there, and reports

@@ -18,6 +18,13 @@ func (h *Hop) Window() int {
 	return h.tx.window.Window()
 }
 
+// Stopped reports whether the stream has told the peer to stop.
+func (s *Stream) Stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rx.drain.off
+}
+
 // Unread returns how many bytes have come that the stream's user has not taken.
 func (s *Stream) Unread() int {
 	s.mu.Lock()

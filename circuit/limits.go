@@ -39,9 +39,9 @@ const ( // fixed by docs/protocol.md, "Circuits" and "Streams"
 	rateUnit = 1_000
 	// minRate is the lowest rate, about one XOFF limit per second: who reads more
 	// slowly sends XOFF now and then, and who lies cannot slow a stream further
-	// without. From noRate on a rate is no limit.
+	// without. From noRate on, a gigabit per second, a rate is no limit.
 	minRate cell.XOnRate = 250
-	noRate  cell.XOnRate = 1_000_000
+	noRate  cell.XOnRate = 125_000
 )
 
 const ( // our choice

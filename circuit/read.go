@@ -58,7 +58,7 @@ func (s *Stream) deliver(p []byte, b *link.Batch) error {
 // held.
 func (s *Stream) arrived(n int, b *link.Batch) error {
 	d, now := &s.rx.drain, time.Time{}
-	if d.needsTime(s.unread()) {
+	if d.needsTime(n, s.unread()) {
 		now = time.Now()
 	}
 	stop, err := d.arrived(n, s.unread(), now)
@@ -149,7 +149,7 @@ func (s *Stream) consumed(n int) error {
 		return nil
 	}
 	d, now := &s.rx.drain, time.Time{}
-	if d.needsTime(s.unread()) {
+	if d.measures() {
 		now = time.Now()
 	}
 	rate, send := d.taken(n, s.unread(), now)
