@@ -108,6 +108,9 @@ func download(c *circuit.Circuit, kib uint16) error {
 // TestTooManyStalledReaders has so many that the circuit's limit is met: streams
 // that were told to stop and still get data are given up, the circuit is not.
 func TestTooManyStalledReaders(t *testing.T) {
+	if circuit.RaceEnabled {
+		t.Skip("80,000 cells take too long with the race detector")
+	}
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
 		c := newClient(nw).build(3)
 		exit := nw.relays[2].only(t)
