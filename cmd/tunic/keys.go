@@ -26,6 +26,8 @@ func newKeys() *cobra.Command {
 certifies the keys that answer handshakes. The identity may be kept under a
 passphrase, or off the machine: it is needed only to renew the signing key.
 A relay makes its keys by itself at the first start.`,
+		Example: `  tunic keys show --state state
+  tunic keys create-authority --state state --name alice --address 203.0.113.5:9030`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

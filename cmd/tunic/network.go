@@ -17,8 +17,10 @@ func newNetwork() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "network",
 		Short: "make a network file, and read a network's documents",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  tunic network new --name lab --authority state/authority.toml --test --out network.toml
+  tunic network show --network network.toml consensus`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newNetworkNew(), newNetworkUpdate(), newNetworkShow())
 	return cmd
