@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"tunic/cell"
 	"tunic/circuit"
@@ -150,33 +151,51 @@ func TestTooManyStalledReaders(t *testing.T) {
 	})
 }
 
-// BenchmarkBesideStalled is the throughput of a stream beside others of its
-// circuit that nobody reads.
+// BenchmarkBesideStalled is the throughput of a stream beside twenty others of its
+// circuit that nobody reads, in turns with that of a stream that has its circuit
+// for itself: the ratio of the two.
 func BenchmarkBesideStalled(b *testing.B) {
-	for _, stalled := range []int{0, 20} {
-		b.Run(fmt.Sprintf("stalled=%d", stalled), func(b *testing.B) {
-			c := benchCircuit(b, func(s *circuit.Stream) { s.ReadFrom(endless{}) })
-			for range stalled {
-				if _, err := c.Dial(context.Background(), "any", 1, 0); err != nil {
-					b.Fatal(err)
-				}
+	nw := newNetwork(b, 3)
+	exit := nw.relays[2]
+	exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
+		exit.work.Go(func() {
+			defer s.Close()
+			if s.Connect(cell.ConnectedReply{}) == nil {
+				s.ReadFrom(endless{})
 			}
+		})
+	}
+	cl := newClient(nw)
+	open := func(streams int) (last *circuit.Stream) {
+		c := cl.build(3)
+		for range streams {
 			s, err := c.Dial(context.Background(), "any", 1, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
-			buf := make([]byte, 64<<10)
-			for range 1000 { // by then the others have stalled
-				if _, err := io.ReadFull(s, buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.SetBytes(int64(len(buf)))
-			for b.Loop() {
-				if _, err := io.ReadFull(s, buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+			last = s
+		}
+		return last
 	}
+	const turn = 16 << 20 // bytes
+	buf := make([]byte, 64<<10)
+	read := func(s *circuit.Stream) time.Duration {
+		start := time.Now()
+		for range turn / len(buf) {
+			if _, err := io.ReadFull(s, buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return time.Since(start)
+	}
+	alone, beside := open(1), open(21)
+	read(alone)
+	read(beside) // by then the others have stalled
+	var took [2]time.Duration
+	b.SetBytes(2 * turn)
+	for b.Loop() {
+		took[0] += read(alone)
+		took[1] += read(beside)
+	}
+	b.ReportMetric(float64(took[0])/float64(took[1]), "beside/alone")
 }
