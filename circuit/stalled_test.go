@@ -151,6 +151,62 @@ func TestTooManyStalledReaders(t *testing.T) {
 	})
 }
 
+// TestTooManyStalledDownloads is the same at a client, whose programs do not read.
+func TestTooManyStalledDownloads(t *testing.T) {
+	if circuit.RaceEnabled {
+		t.Skip("80,000 cells take too long with the race detector")
+	}
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		exit := nw.relays[2]
+		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
+			exit.work.Go(func() {
+				if req.Host == "echo" {
+					serve(s, req)
+					return
+				}
+				defer s.Close()
+				s.Connect(cell.ConnectedReply{})
+				s.ReadFrom(endless{})
+			})
+		}
+		c := newClient(nw).build(3)
+		var all []*circuit.Stream
+		for range circuit.MaxUnread/circuit.XOffAtOnce + 6 {
+			s, err := c.Dial(t.Context(), "endless", 1, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s)
+			synctest.Wait()
+			if err := echo(c); err != nil {
+				t.Fatalf("another stream: %v", err)
+			}
+		}
+		lost := 0
+		for i, s := range all {
+			select {
+			case <-s.Done():
+				lost++
+				if n, err := s.Read(make([]byte, 1)); n != 0 || err == nil {
+					t.Errorf("a stream that was given up can be read")
+				}
+			default:
+				if s.Unread() < circuit.XOffLimit {
+					t.Errorf("stream %d holds %d bytes", i, s.Unread())
+				}
+			}
+		}
+		if lost == 0 || lost > len(all)/2 {
+			t.Errorf("%d of %d streams were given up", lost, len(all))
+		}
+		if n := c.Streams(); n != len(all)-lost {
+			t.Errorf("%d streams are left, want %d", n, len(all)-lost)
+		}
+		c.Close()
+		synctest.Wait()
+	})
+}
+
 // BenchmarkBesideStalled is the throughput of a stream beside twenty others of its
 // circuit that nobody reads, in turns with that of a stream that has its circuit
 // for itself: the ratio of the two.
