@@ -31,7 +31,7 @@ func Raw(conn any) syscall.RawConn {
 // error is io.EOF.
 func Read(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), b)
+		n, err := read(fd, b)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
@@ -48,7 +48,7 @@ func Read(fd uintptr, b []byte) (int, error) {
 // less than all, or nothing and ErrWouldBlock, if there is no room for more.
 func Write(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Write(int(fd), b)
+		n, err := write(fd, b)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
