@@ -268,7 +268,7 @@ var offences = []offence{
 	}},
 	onStream("data beyond XOFF and a window", "hold", func(r *raw) {
 		full := make([]byte, cell.MaxData)
-		for i := range 4*500 + 16_384 + 1 {
+		for i := range 4*500 + 1 + 16_384 + 1 { // up to the XOFF, a window, one more
 			if i%8_000 == 0 { // let the client's own queue run empty
 				r.roundTrip()
 			}

@@ -36,17 +36,17 @@ func (b *Batch) Flush() {
 	if b == nil {
 		return
 	}
-	b.writeLinks()
+	b.write()
 	for i := 0; i < len(b.flushers); i++ { // a flusher may add to the batch
 		b.flushers[i].FlushBatch()
-		b.writeLinks()
+		b.write()
 	}
 	clear(b.flushers)
 	b.flushers, b.now = b.flushers[:0], 0
 }
 
-// writeLinks puts the circuits in their schedulers, then writes to the links.
-func (b *Batch) writeLinks() {
+// write puts the circuits in their schedulers, then writes to the links.
+func (b *Batch) write() {
 	for _, c := range b.circuits {
 		if took, ok := c.link.sched.activate(c, pushers); !ok {
 			c.discard()

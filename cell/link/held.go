@@ -31,14 +31,8 @@ func (p *Pool) Held() int64 {
 
 // held is what one link takes.
 func (l *Link) held() int64 {
-	bytes := int64(linkMemory)
-	if l.in.holds.Load() {
-		bytes += int64(unsafe.Sizeof(readBuffer{}))
-	}
+	bytes := int64(linkMemory) + int64(l.in.holds.Load()) + int64(l.out.holds.Load())
 	l.sched.mu.Lock()
 	defer l.sched.mu.Unlock()
-	if l.sched.turn != nobodys {
-		bytes += int64(unsafe.Sizeof(writeBuffer{}))
-	}
 	return bytes + int64(len(l.sched.control.ring))*int64(unsafe.Sizeof(controlCell{}))
 }

@@ -13,33 +13,47 @@ import (
 	"tunic/cell/socket"
 )
 
-// readBufferSize is our choice, in bytes: a few records, so that a busy link reads
-// several with one system call.
-const readBufferSize = 4 * recordSize
+// readRecords is our choice: how many records a busy link reads with one system call.
+const readRecords = 8
 
-type readBuffer [readBufferSize]byte
+type readBuffer [readRecords * recordSize]byte
 
 var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
+
+// A recordBuffer holds a record that is not complete, or not written.
+type recordBuffer [recordSize]byte
+
+var recordBuffers = sync.Pool{New: func() any { return new(recordBuffer) }}
+
+// release gives b back, whose first n bytes were used.
+func (b *recordBuffer) release(n int) {
+	poison(b[:n])
+	recordBuffers.Put(b)
+}
 
 // errStalled says that a record began and did not go on.
 var errStalled = errors.New("record stalled")
 
-// inbound reads and opens the records of a connection. It holds a buffer only
-// while there is something in it: on a TCP connection it waits for readability
-// first and then takes one from the pool. It serves one goroutine, except poke.
+// inbound reads and opens the records of a connection. It holds a buffer only while
+// there is something in it, and while it waits one that is no larger than a record:
+// on a TCP connection it waits for readability first and then takes a large one from
+// the pool. It serves one goroutine, except poke.
 type inbound struct {
 	conn    net.Conn
 	raw     syscall.RawConn // nil: wait inside conn.Read
 	attempt func(fd uintptr) bool
 	opener  *opener
-	poked   atomic.Bool // whoever waits in next must return errPoked
-	holds   atomic.Bool // buf is not nil: for who counts memory
+	poked   atomic.Bool  // whoever waits in next must return errPoked
+	holds   atomic.Int32 // the size of its buffers, for who counts memory
 
-	buf      *readBuffer // nil if from == to
-	from, to int         // what is in the buffer and not taken yet
-	need     int         // the length of the record that begins at from; 0: not read yet
+	buf      *readBuffer   // nil if from == to, and while it waits
+	rest     *recordBuffer // holds what buf held, from its beginning on; nil if there is a buf
+	from, to int           // what is in the buffer and not taken yet
+	used     int           // how far buf has been filled
+	need     int           // the length of the record that begins at from; 0: not read yet
 	tiny     [lengthSize]byte
 
+	idle     func()    // called before it waits; nil: nothing
 	own      bool      // the read deadline is ours to set: the handshake is over
 	since    time.Time // when a record was first seen incomplete; zero: it was not
 	deadline time.Time // the connection's read deadline; zero: none
@@ -95,6 +109,7 @@ func (in *inbound) partial() bool { return in.need > 0 || in.to > in.from }
 // fill reads what there is, and waits for it if there is nothing.
 func (in *inbound) fill() error {
 	if in.buf != nil { // what is left of the last read goes to the front
+		in.used = max(in.used, in.to)
 		in.to = copy(in.buf[:], in.buf[in.from:in.to])
 		in.from = 0
 	}
@@ -133,21 +148,29 @@ func (in *inbound) fillRaw() error {
 
 // readOnce is called when the socket may be readable. It returns false to wait.
 func (in *inbound) readOnce(fd uintptr) bool {
-	if in.buf == nil {
-		in.takeBuffer()
-	}
+	in.enlarge()
 	n, err := socket.Read(fd, in.buf[in.to:])
 	if errors.Is(err, socket.ErrWouldBlock) {
-		in.releaseIfEmpty()
+		in.shrink()
 		if !in.partial() || !in.since.IsZero() {
+			in.prepareWait()
 			return false
 		}
 		in.empty = true // once per record: look at the clock before waiting on
 		return true
 	}
 	in.n, in.err = n, err
-	in.releaseIfNothing()
+	if n == 0 {
+		in.shrink()
+	}
 	return true
+}
+
+// prepareWait calls idle.
+func (in *inbound) prepareWait() {
+	if in.idle != nil {
+		in.idle()
+	}
 }
 
 // fillPlain reads through the connection, with the buffer only once something came.
@@ -157,19 +180,20 @@ func (in *inbound) fillPlain() error {
 			return err
 		}
 	}
-	in.releaseIfEmpty()
+	in.shrink()
+	in.prepareWait()
 	var n int
 	var err error
-	if in.buf == nil {
-		n, err = in.conn.Read(in.tiny[:])
-		if n > 0 {
-			in.takeBuffer()
+	if in.rest == nil {
+		if n, err = in.conn.Read(in.tiny[:]); n > 0 {
+			in.enlarge()
 			copy(in.buf[:], in.tiny[:n])
 		}
-	} else {
-		n, err = in.conn.Read(in.buf[in.to:])
+		in.to += n
+	} else if n, err = in.conn.Read(in.rest[in.to:]); n > 0 {
+		in.to += n
+		in.enlarge()
 	}
-	in.to += n
 	if n > 0 {
 		return nil // an error comes again
 	}
@@ -179,33 +203,58 @@ func (in *inbound) fillPlain() error {
 	return nil
 }
 
-// takeBuffer takes one from the pool.
-func (in *inbound) takeBuffer() {
+// shrink puts what is in the large buffer in a small one, and gives the large one
+// back.
+func (in *inbound) shrink() {
+	if in.buf == nil {
+		return
+	}
+	if in.to > 0 {
+		in.rest = recordBuffers.Get().(*recordBuffer)
+		copy(in.rest[:], in.buf[:in.to])
+	}
+	poison(in.buf[:in.used])
+	readBuffers.Put(in.buf)
+	in.buf, in.used = nil, 0
+	in.noteHeld()
+}
+
+// enlarge takes a large buffer, with what a small one held.
+func (in *inbound) enlarge() {
+	if in.buf != nil {
+		return
+	}
 	in.buf = readBuffers.Get().(*readBuffer)
-	in.holds.Store(true)
-}
-
-// releaseIfEmpty gives the buffer back if nothing is in it.
-func (in *inbound) releaseIfEmpty() {
-	if in.buf != nil && in.to == 0 {
-		poison(in.buf[:])
-		readBuffers.Put(in.buf)
-		in.buf = nil
-		in.holds.Store(false)
+	if in.rest != nil {
+		copy(in.buf[:], in.rest[:in.to])
+		in.rest.release(in.to)
+		in.rest = nil
 	}
+	in.noteHeld()
 }
 
-// releaseIfNothing does so if the last attempt brought nothing either.
-func (in *inbound) releaseIfNothing() {
-	if in.n == 0 {
-		in.releaseIfEmpty()
-	}
-}
-
-// release gives the buffer back whatever is in it.
+// release gives the buffers back whatever is in them.
 func (in *inbound) release() {
+	if in.rest != nil {
+		in.rest.release(in.to)
+		in.rest = nil
+	}
+	in.used = max(in.used, in.to)
 	in.from, in.to, in.need = 0, 0, 0
-	in.releaseIfEmpty()
+	in.shrink()
+	in.noteHeld()
+}
+
+// noteHeld counts the memory of the buffers.
+func (in *inbound) noteHeld() {
+	bytes := 0
+	if in.buf != nil {
+		bytes += len(in.buf)
+	}
+	if in.rest != nil {
+		bytes += len(in.rest)
+	}
+	in.holds.Store(int32(bytes))
 }
 
 // watch notes that a record is incomplete, and sees to it that the read deadline

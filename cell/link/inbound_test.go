@@ -60,8 +60,8 @@ func TestWaitingHoldsNoBuffer(t *testing.T) {
 				}
 				rec := record(t, s, 3, 1)
 				c[1].Write(rec[:100])
-				if _, err := tryNext(in); !errors.Is(err, os.ErrDeadlineExceeded) || in.buf == nil {
-					t.Fatalf("round %d: %v, with a buffer: %v; want a timeout and one", round, err, in.buf != nil)
+				if _, err := tryNext(in); !errors.Is(err, os.ErrDeadlineExceeded) || in.rest == nil || in.buf != nil {
+					t.Fatalf("round %d: %v, with a small buffer: %v, a large one: %v; want a timeout and a small one", round, err, in.rest != nil, in.buf != nil)
 				}
 				c[1].Write(rec[100:])
 				if cells, err := tryNext(in); err != nil || len(cells) != 3*cell.Size {

@@ -65,5 +65,7 @@ const ( // our choice; (T) is C tor's
 	acceptDelay    = 5 * time.Millisecond   // after a failed Accept, doubled up to
 	acceptPatience = time.Second            // this
 	acceptRetries  = 30                     // failures in a row until Serve gives up: about half a minute
+	readsPerFlush  = 4                      // that a reader makes in a row, while its socket has more, before it wakes the streams that have got something: 1 MiB at a client takes 2 ms
+	maxLargeWrites = 256                    // buffers for several records that are with links of one node: 32 MiB; a link beyond writes a record at a time
 	unsentBytes    = 64 << 10               // TCP_NOTSENT_LOWAT: four records; less on a slow link, see pace
 )

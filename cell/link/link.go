@@ -86,7 +86,7 @@ func newLink(p *Pool, h *handshaken, class work.Class) *Link {
 	l := &Link{pool: p, conn: h.conn, established: h.established, born: now, luck: rand.Float64(),
 		idleSoon: idleSurplus + rand.N(idleSurplus), done: make(chan struct{}),
 		in: h.in, nextID: 1 + uint32(rand.N(ids)), idsLeft: ids, idleFrom: now}
-	l.in.own = true
+	l.in.own, l.in.idle = true, l.batch.Flush
 	l.class.Store(uint32(class))
 	l.ctx, l.cancel = context.WithCancel(context.Background()) // outlives the pool's, to be flushed
 	l.out.init(h)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,7 +18,7 @@ const cellsTag = hybrid.TagSize
 
 const ( // our choice
 	recordSize   = lengthSize + maxSealed // of a full record; bytes
-	writeRecords = 4                      // that are written with one system call, at most
+	writeRecords = 8                      // that are written with one system call, at most
 	writeCells   = writeRecords * cell.RecordCells
 	// directWrites is how many system calls somebody who queues cells makes for a
 	// link at a time: what others queue meanwhile must not keep a reader for long.
@@ -34,7 +35,10 @@ type outbound struct {
 	sealer   *sealer
 	raw      syscall.RawConn // nil: only the writer writes
 	attempt  func(fd uintptr)
-	buf      *writeBuffer // nil while there is nothing to write
+	buf      []byte // of large or one; nil while there is nothing to write
+	large    *writeBuffer
+	one      *recordBuffer
+	holds    atomic.Int32 // the size of buf, for who counts memory
 	from, to int          // records that are sealed and not written
 	unpaid   int          // bytes of them that the limit has not let through yet
 	crowded  bool         // the connection or the limit did not take everything at once
@@ -85,9 +89,7 @@ func (l *Link) pick(room int, now time.Time) (n int) {
 		s.mu.Unlock()
 		return 0
 	}
-	if l.out.buf == nil {
-		l.out.buf = writeBuffers.Get().(*writeBuffer)
-	}
+	room = l.takeBuffer(room)
 	weight := s.weight(now)
 	for ; n < room && s.control.n > 0; n++ {
 		c := s.control.take()
@@ -151,7 +153,7 @@ func (l *Link) transmit() {
 		if o.raw == nil || l.gather(now) && !l.writeNow(now) {
 			break
 		}
-		o.giveBack()
+		l.giveBack()
 		if !unpackPadding(l.padding.Load()).off() {
 			o.wakeBy(l.keepaliveDue(now))
 		}
@@ -218,14 +220,54 @@ func (l *Link) sent(n int, now time.Time) {
 }
 
 // giveBack returns the buffer to the pool: everything is written.
-func (o *outbound) giveBack() {
+func (l *Link) giveBack() {
+	o := &l.out
 	o.crowded = false
 	o.pace.rest()
 	if o.buf != nil {
-		poison(o.buf[:])
-		writeBuffers.Put(o.buf)
-		o.buf = nil
+		l.releaseBuffer()
+		o.holds.Store(0)
 	}
+}
+
+// takeBuffer sees to it that there is a buffer for room cells, and returns for how
+// many there is one: a link of a node that has many buffers out gets one record's.
+// Nothing is pending.
+func (l *Link) takeBuffer(room int) int {
+	o := &l.out
+	large := room > cell.RecordCells
+	if o.buf != nil {
+		if large == (o.large != nil) {
+			return room
+		}
+		l.releaseBuffer()
+	}
+	if large && l.pool.largeWrites.Add(1) > maxLargeWrites {
+		l.pool.largeWrites.Add(-1)
+		large, room = false, cell.RecordCells
+	}
+	if large {
+		o.large = writeBuffers.Get().(*writeBuffer)
+		o.buf = o.large[:]
+	} else {
+		o.one = recordBuffers.Get().(*recordBuffer)
+		o.buf = o.one[:]
+	}
+	o.holds.Store(int32(len(o.buf)))
+	return room
+}
+
+// releaseBuffer gives it back, whichever it is.
+func (l *Link) releaseBuffer() {
+	o := &l.out
+	if o.large != nil {
+		poison(o.buf[:o.to])
+		writeBuffers.Put(o.large)
+		l.pool.largeWrites.Add(-1)
+	} else {
+		o.one.release(min(o.to, len(o.one)))
+	}
+	o.buf, o.large, o.one = nil, nil, nil
 }
 
 // wakeBy has the writer wake at a time at the latest.

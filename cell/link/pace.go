@@ -19,8 +19,9 @@ const ( // our choice; TestQuietCircuitOnASlowLink
 	// paceWindow is how long a link must have had something to send without a pause before
 	// its rate is known.
 	paceWindow  = 50 * time.Millisecond
-	leastUnsent = 8 << 10 // bytes: on a link of 1 MB/s and less
-	leastCells  = 4       // in a record that is cut short: tag and length are then 1 % of it
+	leastUnsent = 8 << 10   // bytes: on a link of 1 MB/s and less
+	mostUnsent  = 256 << 10 // bytes: on one of 32 MB/s and more
+	leastCells  = 4         // in a record that is cut short: tag and length are then 1 % of it
 )
 
 // A pace is how fast a link takes what it is given while there is always more. What
@@ -30,7 +31,7 @@ type pace struct {
 	since  time.Time // when the present stretch without a pause began; zero: there is none
 	bytes  int       // written since then
 	unsent int       // what the kernel may hold unsent
-	cells  int       // the most in one record
+	cells  int       // the most that are written at a time
 }
 
 // start sets what holds before anything is known.
@@ -56,7 +57,7 @@ func (p *pace) wrote(conn net.Conn, n int, now time.Time) {
 // was all that one record may hold.
 func (p *pace) flowed(n int) {
 	if n > p.cells*cell.Size {
-		p.cells = min(2*p.cells, cell.RecordCells)
+		p.cells = max(p.cells, min(2*p.cells, cell.RecordCells))
 	}
 }
 
@@ -66,8 +67,11 @@ func (p *pace) rest() { p.since = time.Time{} }
 // adjust sets both limits for a link of rate bytes per second. The kernel's is a power
 // of two, so that it is set seldom.
 func (p *pace) adjust(conn net.Conn, rate float64) {
-	p.cells = max(leastCells, int(min(rate*recordTime.Seconds()/cell.Size, cell.RecordCells)))
-	unsent := int(min(rate*unsentTime.Seconds(), unsentBytes))
+	p.cells = max(leastCells, int(min(rate*recordTime.Seconds()/cell.Size, writeCells)))
+	if p.cells > cell.RecordCells {
+		p.cells -= p.cells % cell.RecordCells // whole records
+	}
+	unsent := int(min(rate*unsentTime.Seconds(), mostUnsent))
 	unsent = max(leastUnsent, 1<<(bits.Len(uint(unsent|1))-1))
 	if unsent != p.unsent {
 		p.unsent = unsent

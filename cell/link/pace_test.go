@@ -34,12 +34,12 @@ func TestPaceFollowsTheLink(t *testing.T) {
 	}
 	now := time.Unix(1e9, 0)
 	for _, c := range []struct{ rate, cells, unsent int }{
-		{2_500_000, 9, 16 << 10},                  // 20 Mbit/s
-		{125_000_000, cell.RecordCells, 64 << 10}, // 1 Gbit/s
-		{12_500_000, cell.RecordCells, 64 << 10},  // 100 Mbit/s
-		{100_000, leastCells, leastUnsent},        // less than a Mbit/s
-		{12_500_000, cell.RecordCells, 64 << 10},  // 100 Mbit/s
-		{1_000_000_000_000, cell.RecordCells, 64 << 10},
+		{2_500_000, 9, 16 << 10},                 // 20 Mbit/s
+		{125_000_000, writeCells, mostUnsent},    // 1 Gbit/s
+		{12_500_000, cell.RecordCells, 64 << 10}, // 100 Mbit/s
+		{100_000, leastCells, leastUnsent},       // less than a Mbit/s
+		{12_500_000, cell.RecordCells, 64 << 10}, // 100 Mbit/s
+		{1_000_000_000_000, writeCells, mostUnsent},
 	} {
 		now = carry(&p, conn, c.rate, now, 3*paceWindow)
 		if p.cells != c.cells || conn.unsent != c.unsent {

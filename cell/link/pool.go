@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tunic/cell/hybrid"
@@ -26,6 +27,8 @@ type Pool struct {
 	ctx     context.Context // ends with the pool
 	cancel  context.CancelFunc
 	counts  counts
+
+	largeWrites atomic.Int32 // buffers for several records that links have
 
 	running sync.WaitGroup // connections in their handshake, dials, listeners
 	linked  sync.WaitGroup // links

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"tunic/cell"
 )
@@ -26,11 +27,16 @@ func (l *Link) readLoop() {
 	l.leaveLoop()
 }
 
-// readRecords handles one record after the other.
+// readRecords handles one record after the other. Whoever has to know of them is
+// woken before it waits, and every few reads.
 func (l *Link) readRecords() error {
-	for {
+	defer l.batch.Flush()
+	for i := 1; ; i++ {
 		if err := l.handleRead(); err != nil {
 			return err
+		}
+		if i%readsPerFlush == 0 {
+			l.batch.Flush()
 		}
 		err := l.in.fill()
 		if errors.Is(err, io.EOF) {
@@ -43,16 +49,21 @@ func (l *Link) readRecords() error {
 }
 
 // handleRead handles the records that have been read. Whatever that caused to be
-// queued elsewhere is written, and whoever has to know woken, once, at the end.
+// queued elsewhere is written once, at the end.
 func (l *Link) handleRead() error {
 	n, err := l.handleRecords()
-	l.batch.Flush()
+	l.batch.write()
 	if err != nil || n == 0 {
 		return err
 	}
 	l.read.Add(uint64(n))
 	l.pool.counts.read.Add(uint64(n))
-	if err := take(l.ctx, l.pool.cfg.ReadLimit, n); err != nil {
+	lim := l.pool.cfg.ReadLimit
+	if lim == nil || lim.AllowN(time.Now(), n) {
+		return nil
+	}
+	l.batch.Flush()
+	if err := take(l.ctx, lim, n); err != nil {
 		return ErrClosed // the only way: ctx has ended
 	}
 	return nil

@@ -74,8 +74,9 @@ func newAsker(t *testing.T, trip time.Duration, bulk int) *asker {
 			a.quiet = c
 		}
 	}
-	time.Sleep(2 * trip) // the circuits are there
-	a.bulk = a.bulk[1:]  // the first is the quiet one's other end
+	time.Sleep(2 * trip)
+	synctest.Wait()     // the circuits are there
+	a.bulk = a.bulk[1:] // the first is the quiet one's other end
 	return a
 }
 

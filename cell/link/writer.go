@@ -35,7 +35,7 @@ func (l *Link) endWriting(err error) {
 		c.discard()
 	}
 	l.out.timer.Stop()
-	l.out.giveBack()
+	l.giveBack()
 	l.leaveLoop()
 }
 
@@ -59,7 +59,7 @@ func (l *Link) writeTurn() (over bool, err error) {
 			}
 			continue
 		}
-		o.giveBack()
+		l.giveBack()
 		if l.isFlushing() {
 			return true, nil
 		}
