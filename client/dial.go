@@ -18,13 +18,10 @@ func (c *Client) Dial(ctx context.Context, r Request) (net.Conn, error) {
 	trial, ctx, cancel := c.newTrial(ctx, r.Isolation, t.need())
 	defer cancel()
 	var conn *Conn
+	first := &early{from: r.First}
 	err = trial.run(ctx, func(ctx context.Context, e *entry) error {
-		s, err := e.circuit.Begin(t.host, t.port, t.flags)
+		s, err := c.connect(ctx, e, t, first)
 		if err != nil {
-			return err
-		}
-		if err := c.connected(ctx, s); err != nil {
-			_ = s.Close()
 			return err
 		}
 		conn = c.newConn(s, e)

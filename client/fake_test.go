@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -318,14 +319,14 @@ func (c *fakeCircuit) Streams() int {
 	return c.open
 }
 
-func (c *fakeCircuit) Begin(host string, port uint16, flags cell.BeginFlags) (stream, error) {
+func (c *fakeCircuit) Begin(host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return nil, c.err
 	}
 	near, far := net.Pipe()
-	s := &fakeStream{Conn: near, far: far, c: c, host: host, port: port}
+	s := &fakeStream{Conn: near, far: far, c: c, host: host, port: port, first: first}
 	c.streams = append(c.streams, s)
 	c.open++
 	c.w.mu.Lock()
@@ -357,6 +358,7 @@ type fakeStream struct {
 	host  string
 	port  uint16
 	reply cell.ConnectedReply
+	first []byte // came with the request
 	once  sync.Once
 }
 
@@ -386,7 +388,9 @@ func (s *fakeStream) WaitConnected(ctx context.Context) error {
 		s.reply.Addr = netip.MustParseAddr("192.0.2.1")
 	}
 	if s.far != nil {
-		go func() { _, _ = io.Copy(s.far, s.far) }() // ends with the stream
+		go func() { // ends with the stream
+			_, _ = io.Copy(s.far, io.MultiReader(bytes.NewReader(s.first), s.far))
+		}()
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -222,7 +223,9 @@ func (s *session) dial(_ context.Context, _, address string) (net.Conn, error) {
 		return nil, err
 	}
 	r.Isolation = s.isolation()
-	ctx, stop := s.whilePresent()
+	first := make(chan []byte, 1)
+	r.First = first
+	ctx, stop := s.whilePresent(first)
 	conn, err := s.server.dialer.Dial(ctx, r)
 	stop()
 	if err != nil {
@@ -234,16 +237,31 @@ func (s *session) dial(_ context.Context, _, address string) (net.Conn, error) {
 }
 
 // whilePresent returns a context that ends when the program hangs up, which a
-// read in the background notices. stop ends that read; what it got stays in the
-// buffer.
-func (s *session) whilePresent() (ctx context.Context, stop func()) {
+// read in the background notices. What comes stays in the buffer, but for a
+// ClientHello that the program sends without waiting for the reply: it goes to first,
+// which has room for it, and is gone if somebody has taken it when stop is called.
+// stop ends the read.
+func (s *session) whilePresent(first chan []byte) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithTimeout(s.server.ctx, dialLimit)
 	_ = s.SetDeadline(time.Time{})
 	done := make(chan struct{})
-	go func() { // ends when the program sends, hangs up, or stop sets the deadline
+	var hello []byte
+	go func() { // ends when the program hangs up or has sent a bufferful, or stop sets the deadline
 		defer close(done)
-		if _, err := s.in.Peek(s.in.Buffered() + 1); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			cancel()
+		for {
+			if sent, _ := s.in.Peek(s.in.Buffered()); len(sent) > 0 && hello == nil {
+				if hello = bytes.Clone(clientHello(sent)); len(hello) > 0 {
+					first <- hello
+				}
+			}
+			_, err := s.in.Peek(s.in.Buffered() + 1)
+			switch {
+			case errors.Is(err, bufio.ErrBufferFull):
+				return
+			case err != nil:
+				cancel()
+				return
+			}
 		}
 	}()
 	return ctx, func() {
@@ -251,7 +269,23 @@ func (s *session) whilePresent() (ctx context.Context, stop func()) {
 		<-done
 		_ = s.SetReadDeadline(time.Time{})
 		cancel()
+		select {
+		case <-first: // nobody has
+		default:
+			_, _ = s.in.Discard(len(hello))
+		}
 	}
+}
+
+// clientHello returns the front of b that is the first record of a TLS connection, as
+// far as it has come; nothing, but not nil, if b is anything else. A destination that gets it twice, by
+// two circuits, does nothing twice. What TLS sends behind it may have effects.
+func clientHello(b []byte) []byte {
+	const header, handshake, hello = 5, 22, 1
+	if len(b) <= header || b[0] != handshake || b[1] != 3 || b[header] != hello {
+		return []byte{}
+	}
+	return b[:min(len(b), header+int(b[3])<<8+int(b[4]))]
 }
 
 // A stream is what the library copies to and from: the client's stream, with

@@ -135,7 +135,7 @@ func (s *session) resolve(command, kind byte, address []byte) {
 		s.writeReply(replyNotAllowed, nil)
 		return
 	}
-	ctx, stop := s.whilePresent()
+	ctx, stop := s.whilePresent(make(chan []byte, 1))
 	answer, err := s.server.dialer.Resolve(ctx, req, s.isolation())
 	stop()
 	if err != nil {

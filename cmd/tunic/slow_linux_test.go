@@ -109,7 +109,19 @@ type slowSystem struct {
 
 // fetch fetches bytes as a user of that name.
 func (s *slowSystem) fetch(b *testing.B, user string, bytes int) (first, all time.Duration) {
-	first, all, err := fetchBySocks(s.socks, s.origin, user, bytes)
+	return s.fetchAs(b, user, bytes, patient)
+}
+
+// A manner is how a program uses SOCKS.
+type manner int
+
+const (
+	patient manner = iota // it waits for the reply
+	eager                 // it sends its request at once, as Tor Browser does
+)
+
+func (s *slowSystem) fetchAs(b *testing.B, user string, bytes int, m manner) (first, all time.Duration) {
+	first, all, err := fetchBySocks(s.socks, s.origin, user, bytes, m)
 	if err != nil {
 		b.Errorf("a fetch of %d bytes: %v", bytes, err)
 	}
@@ -190,6 +202,12 @@ func measureSlow(b *testing.B, s *slowSystem) {
 	}
 	b.Logf("first byte, a request every second, each on a new circuit: %s", spread(fresh))
 	b.Logf("first byte, on a circuit in use: %s", spread(again))
+	var early []time.Duration
+	for range 20 {
+		first, _ := s.fetchAs(b, "again", 1<<10, eager)
+		early = append(early, first)
+	}
+	b.Logf("first byte, of a program that does not wait for the SOCKS reply: %s", spread(early))
 	for _, mib := range []int{1, 16, 64} {
 		var all []time.Duration
 		for i := range 3 {
@@ -253,7 +271,11 @@ func newOrigin(b *testing.B) netip.AddrPort {
 			}
 			go func() { // ends with the connection
 				defer conn.Close()
+				var hello [len(clientHello)]byte
 				var n int64
+				if _, err := io.ReadFull(conn, hello[:]); err != nil {
+					return
+				}
 				if _, err := fmt.Fscanln(conn, &n); err == nil {
 					io.CopyN(conn, zeros{}, n)
 				}
@@ -263,13 +285,17 @@ func newOrigin(b *testing.B) netip.AddrPort {
 	return ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// clientHello is what a request begins with, so that it looks like one of TLS: ten
+// digits and the end of the line follow.
+const clientHello = "\x16\x03\x01\x00\x0c\x01"
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // fetchBySocks fetches through a SOCKS proxy, as a user of that name, and returns how
 // long the first byte took from the connection on, and all of them.
-func fetchBySocks(socks string, to netip.AddrPort, user string, bytes int) (first, all time.Duration, err error) {
+func fetchBySocks(socks string, to netip.AddrPort, user string, bytes int, m manner) (first, all time.Duration, err error) {
 	start := time.Now()
 	conn, err := net.Dial("tcp", socks)
 	if err != nil {
@@ -277,13 +303,18 @@ func fetchBySocks(socks string, to netip.AddrPort, user string, bytes int) (firs
 	}
 	defer conn.Close()
 	conn.SetDeadline(start.Add(2 * time.Minute))
+	request := fmt.Appendf([]byte(clientHello), "%-10d\n", bytes)
+	connect := slices.Concat([]byte{5, 1, 0, 1}, to.Addr().AsSlice(), []byte{byte(to.Port() >> 8), byte(to.Port())})
+	if m == eager {
+		connect = append(connect, request...)
+	}
 	steps := []struct {
 		say  []byte
 		hear int
 	}{
 		{[]byte{5, 1, 2}, 2},
 		{slices.Concat([]byte{1, byte(len(user))}, []byte(user), []byte{1, 'x'}), 2},
-		{slices.Concat([]byte{5, 1, 0, 1}, to.Addr().AsSlice(), []byte{byte(to.Port() >> 8), byte(to.Port())}), 10},
+		{connect, 10},
 	}
 	for _, s := range steps {
 		answer := make([]byte, s.hear)
@@ -297,7 +328,11 @@ func fetchBySocks(socks string, to netip.AddrPort, user string, bytes int) (firs
 			return 0, 0, fmt.Errorf("SOCKS reply %d", answer[1])
 		}
 	}
-	fmt.Fprintln(conn, bytes)
+	if m == patient {
+		if _, err := conn.Write(request); err != nil {
+			return 0, 0, err
+		}
+	}
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		return 0, 0, err
 	}
