@@ -61,7 +61,11 @@ func (s *Stream) arrived(n int, b *link.Batch) error {
 	if d.needsTime(n, s.unread()) {
 		now = time.Now()
 	}
-	stop, err := d.arrived(n, s.unread(), now)
+	grace := xoffGrace
+	if s.end.unread.Load() > crowdedAt {
+		grace = 0
+	}
+	stop, err := d.arrived(n, s.unread(), grace, now)
 	if err != nil || !stop {
 		return err
 	}

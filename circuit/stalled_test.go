@@ -110,13 +110,13 @@ func download(c *circuit.Circuit, kib uint16) error {
 // that were told to stop and still get data are given up, the circuit is not.
 func TestTooManyStalledReaders(t *testing.T) {
 	if circuit.RaceEnabled {
-		t.Skip("80,000 cells take too long with the race detector")
+		t.Skip("100,000 cells take too long with the race detector")
 	}
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
 		c := newClient(nw).build(3)
 		exit := nw.relays[2].only(t)
 		var lost int
-		const streams = circuit.MaxUnread/circuit.XOffAtOnce + 6
+		const streams = 2 * circuit.MaxUnread / circuit.XOffAtOnce
 		for range streams {
 			s, err := c.Dial(t.Context(), "hold", 1, 0)
 			if err != nil {
@@ -154,7 +154,7 @@ func TestTooManyStalledReaders(t *testing.T) {
 // TestTooManyStalledDownloads is the same at a client, whose programs do not read.
 func TestTooManyStalledDownloads(t *testing.T) {
 	if circuit.RaceEnabled {
-		t.Skip("80,000 cells take too long with the race detector")
+		t.Skip("100,000 cells take too long with the race detector")
 	}
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
 		exit := nw.relays[2]
@@ -171,7 +171,7 @@ func TestTooManyStalledDownloads(t *testing.T) {
 		}
 		c := newClient(nw).build(3)
 		var all []*circuit.Stream
-		for range circuit.MaxUnread/circuit.XOffAtOnce + 6 {
+		for range 2 * circuit.MaxUnread / circuit.XOffAtOnce {
 			s, err := c.Dial(t.Context(), "endless", 1, 0)
 			if err != nil {
 				t.Fatal(err)
