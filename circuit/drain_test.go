@@ -294,8 +294,9 @@ func (b *bothEnds) send() {
 	}
 }
 
-func (b *bothEnds) come() {
-	for n := b.upTo(b.away); n > 0; {
+// come has at most so much arrive.
+func (b *bothEnds) come(most int) {
+	for n := b.upTo(min(b.away, most)); n > 0; {
 		k := min(n, cell.MaxData)
 		n, b.away, b.unread = n-k, b.away-k, b.unread+k
 		b.back = append(b.back, heard{acked: k})
@@ -350,17 +351,22 @@ func TestWhatDrainSaysFlowAccepts(t *testing.T) {
 		b := &bothEnds{t: t, rng: rng, now: time.Unix(0, 0), window: xoffLimit + rng.IntN(maxCredit-xoffLimit+1),
 			grace: time.Duration(seed%2) * xoffGrace}
 		for range 400 {
-			switch rng.IntN(5) {
+			switch rng.IntN(6) {
 			case 0:
 				b.send()
 			case 1:
-				b.come()
+				b.come(b.away)
 			case 2:
 				b.take()
 			case 3:
 				b.hear()
 			case 4:
 				b.now = b.now.Add(time.Duration(rng.IntN(10)) * time.Millisecond)
+			case 5: // a window comes little by little, before the sender hears of it
+				for range 30 {
+					b.come(2 * xoffLimit)
+					b.take()
+				}
 			}
 		}
 		stops, advice = stops+b.stops, advice+b.advice

@@ -20,8 +20,8 @@ type flow struct {
 
 // A credit bounds what a receiver may say: it is earned by data sent and spent by
 // messages. That it does not grow beyond the largest window keeps a long stream
-// from saving up for a burst of messages that tell nothing; less would be too
-// little for what one window may cause on its way.
+// from saving up for a burst of messages that tell nothing. Half of that is what
+// one window may cause before the sender hears of it.
 type credit int64
 
 func (c *credit) earn(n int) { *c = min(*c+credit(n), maxCredit) }
