@@ -25,7 +25,7 @@ const ( // fixed by docs/protocol.md, "Clients"
 const ( // our choice
 	settleTime    = 50 * time.Millisecond   // after a circuit was taken before the stock is filled up, while some are left
 	minClean      = 3                       // unused circuits kept ready in all
-	maxStockBuild = 4                       // of them under way at a time
+	maxStockBuild = 8                       // of them under way at a time
 	maxBuilding   = 32                      // young ones under way at a time, with those that requests wait for
 	maxUnderWay   = 128                     // and with old ones, which a relay that hangs keeps from ending
 	maxCircuits   = 1024                    // open at a time; some 10 KiB each here
