@@ -35,9 +35,9 @@ func (d *drain) needsTime(n, unread int) bool {
 func (d *drain) measures() bool { return d.off || d.told != 0 }
 
 // arrived takes in that n bytes came, after which unread are there, and reports
-// whether to send XOFF: the reader has left more than the limit for as long as
-// grace, so that it is slow and not merely about to run, or has left very much.
-func (d *drain) arrived(n, unread int, grace time.Duration, now time.Time) (stop bool, err error) {
+// whether to send XOFF: the reader has left more than the limit for a while, so
+// that it is slow and not merely about to run, or has left very much.
+func (d *drain) arrived(n, unread int, now time.Time) (stop bool, err error) {
 	if d.off {
 		if d.late--; d.late < 0 {
 			return false, violation("DATA beyond XOFF and a window")
@@ -53,7 +53,7 @@ func (d *drain) arrived(n, unread int, grace time.Duration, now time.Time) (stop
 	if d.over.IsZero() {
 		d.over = now
 	}
-	return now.Sub(d.over) >= grace || unread > xoffAtOnce, nil
+	return now.Sub(d.over) >= xoffGrace || unread > xoffAtOnce, nil
 }
 
 // stop says that XOFF is sent. Up to late cells are on their way.

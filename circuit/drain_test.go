@@ -26,7 +26,7 @@ func (r *reading) come(n int) {
 		k := min(n, cell.MaxData)
 		n -= k
 		r.unread += k
-		stop, err := r.d.arrived(k, r.unread, xoffGrace, r.now)
+		stop, err := r.d.arrived(k, r.unread, r.now)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -114,20 +114,11 @@ func TestDrainStopsAtOnceAtVeryMuch(t *testing.T) {
 	}
 }
 
-func TestDrainStopsAtTheLimitWithoutGrace(t *testing.T) {
-	var d drain
-	for unread, want := range map[int]bool{xoffLimit: false, xoffLimit + 1: true} {
-		if stop, err := d.arrived(1, unread, 0, time.Unix(0, 0)); stop != want || err != nil {
-			t.Errorf("%d bytes unread: stop %v, %v", unread, stop, err)
-		}
-	}
-}
-
 func TestDrainBoundsWhatComesAfterXOff(t *testing.T) {
 	d := drain{}
 	d.stop(2)
 	for i := range 3 {
-		if _, err := d.arrived(1, 1, xoffGrace, time.Time{}); (err != nil) != (i == 2) {
+		if _, err := d.arrived(1, 1, time.Time{}); (err != nil) != (i == 2) {
 			t.Errorf("cell %d after XOFF: %v", i, err)
 		}
 	}
@@ -259,7 +250,6 @@ type bothEnds struct {
 	rng    *rand.Rand
 	now    time.Time
 	window int
-	grace  time.Duration
 	f      flow
 	d      drain
 
@@ -300,7 +290,7 @@ func (b *bothEnds) come(most int) {
 		k := min(n, cell.MaxData)
 		n, b.away, b.unread = n-k, b.away-k, b.unread+k
 		b.back = append(b.back, heard{acked: k})
-		stop, err := b.d.arrived(k, b.unread, b.grace, b.now)
+		stop, err := b.d.arrived(k, b.unread, b.now)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -348,8 +338,7 @@ func TestWhatDrainSaysFlowAccepts(t *testing.T) {
 	var stops, advice int
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		b := &bothEnds{t: t, rng: rng, now: time.Unix(0, 0), window: xoffLimit + rng.IntN(maxCredit-xoffLimit+1),
-			grace: time.Duration(seed%2) * xoffGrace}
+		b := &bothEnds{t: t, rng: rng, now: time.Unix(0, 0), window: xoffLimit + rng.IntN(maxCredit-xoffLimit+1)}
 		for range 400 {
 			switch rng.IntN(6) {
 			case 0:

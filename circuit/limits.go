@@ -64,9 +64,6 @@ const ( // our choice
 	// destroyed, whatever stream it is that gets more.
 	maxUnread      = 32 << 20
 	maxUnreadOfAny = 48 << 20
-	// crowdedAt is how much makes a stream that passes its limit send XOFF without
-	// waiting, so that there is room for more of them; bytes.
-	crowdedAt = maxUnread / 4
 	// writeAtOnce is how much of what has come is written to an application or
 	// destination at a time, at least: what a call of the kernel costs is nothing
 	// beside it, and what is written shows how fast the reader is.

@@ -61,11 +61,7 @@ func (s *Stream) arrived(n int, b *link.Batch) error {
 	if d.needsTime(n, s.unread()) {
 		now = time.Now()
 	}
-	grace := xoffGrace
-	if s.end.unread.Load() > crowdedAt {
-		grace = 0
-	}
-	stop, err := d.arrived(n, s.unread(), grace, now)
+	stop, err := d.arrived(n, s.unread(), now)
 	if err != nil || !stop {
 		return err
 	}

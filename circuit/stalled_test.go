@@ -116,7 +116,7 @@ func TestTooManyStalledReaders(t *testing.T) {
 		c := newClient(nw).build(3)
 		exit := nw.relays[2].only(t)
 		var lost int
-		const streams = 2 * circuit.MaxUnread / circuit.XOffAtOnce
+		const streams = circuit.MaxUnread/circuit.XOffAtOnce + 6
 		for range streams {
 			s, err := c.Dial(t.Context(), "hold", 1, 0)
 			if err != nil {
@@ -171,7 +171,7 @@ func TestTooManyStalledDownloads(t *testing.T) {
 		}
 		c := newClient(nw).build(3)
 		var all []*circuit.Stream
-		for range 2 * circuit.MaxUnread / circuit.XOffAtOnce {
+		for range circuit.MaxUnread/circuit.XOffAtOnce + 6 {
 			s, err := c.Dial(t.Context(), "endless", 1, 0)
 			if err != nil {
 				t.Fatal(err)
