@@ -8,6 +8,7 @@ import (
 
 	"tunic/cell"
 	"tunic/cell/link"
+	"tunic/cell/socket"
 )
 
 // receive takes a message for the stream. It runs on the link's reader.
@@ -166,6 +167,12 @@ func (s *Stream) consumed(n int) error {
 func (s *Stream) WriteTo(w io.Writer) (n int64, err error) {
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
+	if conn, ok := w.(*net.TCPConn); ok {
+		w = struct {
+			io.Writer
+			BuffersWriter
+		}{conn, socket.NewWriter(conn)}
+	}
 	var bufs net.Buffers
 	for {
 		first, size, err := s.take()
@@ -215,7 +222,8 @@ type BuffersWriter interface {
 // writeChunks writes and releases the chunks. bufs is room to work in.
 func writeChunks(w io.Writer, first *chunk, bufs *net.Buffers) (n int64, err error) {
 	defer releaseAll(first)
-	if first.next == nil {
+	to, ok := w.(BuffersWriter)
+	if !ok && first.next == nil {
 		k, err := w.Write(first.data[first.r:first.w])
 		return int64(k), err
 	}
@@ -224,8 +232,8 @@ func writeChunks(w io.Writer, first *chunk, bufs *net.Buffers) (n int64, err err
 		list = append(list, c.data[c.r:c.w])
 	}
 	*bufs = list // which writing consumes
-	if b, ok := w.(BuffersWriter); ok {
-		n, err = b.WriteBuffers(bufs)
+	if ok {
+		n, err = to.WriteBuffers(bufs)
 	} else {
 		n, err = bufs.WriteTo(w)
 	}

@@ -35,6 +35,7 @@ type outbound struct {
 	sealer   *sealer
 	raw      syscall.RawConn // nil: only the writer writes
 	attempt  func(fd uintptr)
+	patient  func(fd uintptr) bool
 	buf      []byte // of large or one; nil while there is nothing to write
 	large    *writeBuffer
 	one      *recordBuffer
@@ -58,7 +59,7 @@ type outbound struct {
 
 func (o *outbound) init(h *handshaken) {
 	o.sealer, o.raw = h.out, socket.Raw(h.conn)
-	o.attempt = o.writeOnce
+	o.attempt, o.patient = o.writeOnce, o.writePatiently
 }
 
 // pending reports whether something is sealed and not written.

@@ -1,8 +1,11 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"time"
+
+	"tunic/cell/socket"
 )
 
 // writeLoop writes what others could not, and does what is due on a quiet link. It is
@@ -87,23 +90,45 @@ func (l *Link) write(now time.Time) error {
 		now = time.Now() // the limit may have taken its time
 	}
 	o.unpaid = 0
-	if o.raw != nil {
-		if err := l.tryWrite(now); err != nil || !o.pending() {
-			return err
-		}
-	}
 	if o.deadline.Sub(now) < writeTime { // at least writeTime, at most twice; set seldom
 		o.deadline = now.Add(2 * writeTime)
 		if err := l.conn.SetWriteDeadline(o.deadline); err != nil {
 			return fmt.Errorf("set a deadline: %w", withoutAddress(err))
 		}
 	}
-	n, err := l.conn.Write(o.buf[o.from:o.to])
+	n, err := l.writeAll()
 	l.sent(n, now)
 	if err != nil {
 		return fmt.Errorf("write: %w", withoutAddress(err))
 	}
 	return nil
+}
+
+// writeAll writes what is pending, and waits for the connection.
+func (l *Link) writeAll() (n int, err error) {
+	o := &l.out
+	if o.raw == nil {
+		return l.conn.Write(o.buf[o.from:o.to])
+	}
+	o.n, o.writeErr = 0, nil
+	if err := o.raw.Write(o.patient); err != nil {
+		return o.n, err
+	}
+	return o.n, o.writeErr
+}
+
+// writePatiently writes what the connection takes; false waits until it takes more.
+func (o *outbound) writePatiently(fd uintptr) bool {
+	for o.from+o.n < o.to && o.writeErr == nil {
+		var n int
+		n, o.writeErr = socket.Write(fd, o.buf[o.from+o.n:o.to])
+		o.n += n
+	}
+	if errors.Is(o.writeErr, socket.ErrWouldBlock) {
+		o.crowded, o.writeErr = true, nil
+		return false
+	}
+	return true
 }
 
 // housekeep does what is due on a link that has nothing to send, and returns when

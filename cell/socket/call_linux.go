@@ -21,3 +21,22 @@ func call(trap, fd uintptr, b []byte) (int, error) {
 	}
 	return int(n), nil
 }
+
+// maxVector is how many buffers one call writes.
+const maxVector = 16
+
+// writev writes the first buffers of bufs, none of which is empty, or as much of them
+// as there is room for.
+func writev(fd uintptr, bufs [][]byte) (int, error) {
+	var v [maxVector]syscall.Iovec
+	k := min(len(bufs), maxVector)
+	for i, b := range bufs[:k] {
+		v[i].Base = unsafe.SliceData(b)
+		v[i].SetLen(len(b))
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&v)), uintptr(k))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}

@@ -35,7 +35,8 @@ type session struct {
 	net.Conn // the program's
 	server   *Server
 	in       *bufio.Reader // on Conn
-	listener string        // the address that took the connection, part of the isolation key
+	out      *socket.Writer
+	listener string // the address that took the connection, part of the isolation key
 
 	stage   stage  // owned by the library's goroutine until the data stage
 	pending []byte // of the present stage's message, not yet read by the library
@@ -50,7 +51,7 @@ type session struct {
 
 func newSession(s *Server, conn net.Conn, listener string) *session {
 	socket.LimitUnsent(conn, unsentBytes)
-	return &session{Conn: conn, server: s, in: bufio.NewReaderSize(conn, 4<<10), listener: listener}
+	return &session{Conn: conn, server: s, in: bufio.NewReaderSize(conn, 4<<10), out: socket.NewWriter(conn), listener: listener}
 }
 
 // serve runs the connection to its end. A panic ends this connection alone.
@@ -191,7 +192,7 @@ func (s *session) WriteBuffers(b *net.Buffers) (int64, error) {
 	if s.half.Load() {
 		_ = s.SetWriteDeadline(time.Now().Add(halfIdle))
 	}
-	return b.WriteTo(s.Conn)
+	return s.out.WriteBuffers(b)
 }
 
 // CloseWrite tells the program that no more comes. The library finds it by a
