@@ -1,6 +1,9 @@
 package circuit
 
-import "tunic/cell"
+import (
+	"tunic/cell"
+	"tunic/cell/link"
+)
 
 // Asleep reports whether the key objects of the circuit's layers are dropped.
 func (c *Circuit) Asleep() bool { return c.rest.state.Load() == asleep }
@@ -49,3 +52,16 @@ const (
 
 // RaceEnabled reports whether the race detector is on: pools drop items then.
 const RaceEnabled = raceEnabled
+
+// GoOn has the circuit go on over l without a handshake, and returns its id there.
+func (h *Hop) GoOn(l *link.Link) (cell.CircuitID, error) {
+	next, err := l.Open((*fromNext)(h))
+	if err != nil {
+		return 0, err
+	}
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	h.out.next, h.out.extend.state = next, extended
+	h.on.Store(true)
+	return next.ID(), nil
+}
