@@ -110,6 +110,9 @@ func (c *creates) removeLocked(lc *linkCreates, id cell.CircuitID) {
 func (r *Relay) refuse(l *link.Link, id cell.CircuitID, reason cell.Reason, why cause) {
 	r.counts.refuse(why)
 	l.Refuse(id, reason)
+	if reason == cell.ReasonResource && !r.refusals.Allow() && r.classOf(l) == work.Stranger {
+		l.Slow(refusalPause)
+	}
 }
 
 // receiveCreate takes a fragment of CREATE.
@@ -166,7 +169,13 @@ func (r *Relay) admitLocked(l *link.Link, lc *linkCreates) (cell.Reason, cause) 
 	case len(lc.arriving) >= maxLinkReassemblies, class == work.Stranger && r.creates.clients >= maxReassemblies:
 		return cell.ReasonResource, causeReassemblies
 	}
-	return r.admitCircuit(l, class)
+	if reason, why := r.admitCircuit(l, class); reason != cell.ReasonNone {
+		return reason, why
+	}
+	if r.work.Crowded(class, l.Source()) {
+		return cell.ReasonResource, causeQueue
+	}
+	return cell.ReasonNone, 0
 }
 
 // admitCircuit says whether one more circuit of l's peer is too much. Relays

@@ -114,6 +114,7 @@ func TestFourthFragmentEndsTheCircuit(t *testing.T) {
 // Ten thousand handshakes begun on one link cost 64 incomplete ones; the rest is
 // refused, and nobody else notices.
 func TestFloodOfHandshakes(t *testing.T) {
+	t.Parallel() // a link that is refused so much is slowed
 	nw := newNet(t, 2, options{})
 	r := nw.relays[0]
 	first := fragments(nw.message1(r))[0]

@@ -20,6 +20,13 @@ const ( // our choice
 	// maxClientCircuits is how many circuits one client's link may have: 1 MiB
 	// when idle.
 	maxClientCircuits = 1024
+	// refusalRate is how many circuits a second and processor are refused for want
+	// of resources before clients' links are slowed, after refusalBurst at once: a
+	// refusal costs some 10 µs. refusalPause is how long a client's link is not read
+	// then for each: what it floods with waits on its own side.
+	refusalRate  = 1000
+	refusalBurst = 2000
+	refusalPause = 20 * time.Millisecond
 	// maxExtends is how many EXTENDs may wait for a consensus or a link in the
 	// process, and maxLinkExtends from one link: each holds a goroutine.
 	maxExtends     = 2048
@@ -27,12 +34,11 @@ const ( // our choice
 	// dialTime bounds a dial for an EXTEND: a little less than the 10 s that
 	// package circuit gives the answer, so that the client is told why.
 	dialTime = 9 * time.Second
-	// maxLinks is how many links the relay has, of all classes, unless told
-	// otherwise, and leastLinks what it has however small its memory.
-	maxLinks   = 12_288
+	// maxLinks is the most links that the relay has, of all classes: 16,384 of
+	// strangers; leastLinks what it has however small its memory.
+	maxLinks   = 49_152
 	leastLinks = 256
-	// maxStreams is how many streams this exit has open or opening unless told
-	// otherwise, maxResolves how many RESOLVEs under way: goroutines and sockets.
+	// maxStreams is the most streams that this exit has open or opening, maxResolves how many RESOLVEs under way: goroutines and sockets.
 	maxStreams  = 16_384
 	maxResolves = 1024
 	// Streams and lookups that one circuit may begin (T).

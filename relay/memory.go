@@ -20,20 +20,20 @@ const ( // our choice; bytes
 	// benchmarks of the same name measure.
 	idleLinkMemory   = 12 << 10 // cell/link, BenchmarkIdleLinks
 	circuitMemory    = 3 << 10  // BenchmarkIdleCircuits
-	streamMemory     = 16 << 10 // BenchmarkIdleStreams: two goroutines and their socket
+	streamMemory     = 12 << 10 // BenchmarkIdleStreams: two goroutines and their socket
 	dirStreamMemory  = 96 << 10 // a piece of an answer, net/http's buffers, a goroutine
 	handshakeMemory  = 4 << 10  // a CREATE that is put together or waits for a worker
 	resolveMemory    = 16 << 10 // a goroutine with a DNS exchange
 	idleCircuitShare = 2        // a half of the ceiling may be taken by circuits and streams without data
 )
 
-// linksWithin returns how many links a relay has at most: as many as it is told, or
-// the default, and no more than take a third of what memory is given.
+// linksWithin returns how many links a relay has at most: as many as it is told, and
+// no more than take a third of what memory is given.
 func linksWithin(told int, memory int64) int {
 	if told <= 0 {
 		told = maxLinks
 	}
-	return max(leastLinks, int(min(int64(told), memory/3/idleLinkMemory)))
+	return max(leastLinks, int(min(int64(told), maxLinks, memory/3/idleLinkMemory)))
 }
 
 // newGuard returns what keeps the relay below its ceiling.

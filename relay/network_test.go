@@ -33,7 +33,7 @@ const patience = 8 * time.Second
 // A testNet is a network of one authority, which says what the test wants, and of
 // real relays, on real links over loopback.
 type testNet struct {
-	t         *testing.T
+	t         testing.TB
 	network   *directory.Network
 	params    circuit.Params
 	memory    *linktest.Memory // nil: TCP on loopback
@@ -83,7 +83,7 @@ type options struct {
 
 // newNet starts n relays. They are published, and in a consensus that all have,
 // when it returns.
-func newNet(t *testing.T, n int, o options) *testNet {
+func newNet(t testing.TB, n int, o options) *testNet {
 	t.Helper()
 	nw := newEmptyNet(t, o)
 	for i := range n {
@@ -94,7 +94,7 @@ func newNet(t *testing.T, n int, o options) *testNet {
 }
 
 // newEmptyNet starts an authority.
-func newEmptyNet(t *testing.T, o options) *testNet {
+func newEmptyNet(t testing.TB, o options) *testNet {
 	t.Helper()
 	nw := &testNet{t: t}
 	if o.memory {
@@ -158,7 +158,7 @@ type given struct {
 func (g given) Listen(netip.AddrPort) (net.Listener, error) { return g.ln, nil }
 
 // testLog shows what a relay logs when the test fails.
-func testLog(t *testing.T, name string) *slog.Logger {
+func testLog(t testing.TB, name string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("relay", name)
 }
 
@@ -203,7 +203,7 @@ func (a *testAuthority) handler(nw *testNet) http.Handler {
 }
 
 // await waits until a descriptor of id is there that ok accepts.
-func (a *testAuthority) await(t *testing.T, id keys.RelayID, ok func(*directory.Descriptor) bool) *directory.Descriptor {
+func (a *testAuthority) await(t testing.TB, id keys.RelayID, ok func(*directory.Descriptor) bool) *directory.Descriptor {
 	t.Helper()
 	limit := time.After(a.patience)
 	for {

@@ -24,10 +24,13 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"tunic/cell/ceiling"
 	"tunic/cell/hybrid"
@@ -77,7 +80,8 @@ type Config struct {
 	// Beyond it the circuits whose data has waited longest are ended.
 	MaxMemory int64
 	// MaxLinks and MaxStreams bound links and, at an exit, streams: each takes a
-	// file. 0: 12,288 and 16,384.
+	// file. 0, and the most: 49,152 and 16,384; links also take at most a third of
+	// MaxMemory.
 	MaxLinks, MaxStreams int
 	// Release gives memory that is not used back to the system, when a load is
 	// over; nil: the runtime does so in its own time.
@@ -100,25 +104,27 @@ type Config struct {
 
 // A Relay is a relay. Its methods may be called from any goroutine.
 type Relay struct {
-	cfg     Config
-	id      keys.RelayID
-	log     *slog.Logger
-	params  circuit.Params
-	pool    *link.Pool
-	work    *work.Pool // handshakes with hops
-	replay  *hybrid.Replay
-	exit    *exit.Exit // nil without transit
-	cache   *mirror.Cache
-	mirror  *mirror.Handler // nil when another handler serves from the start
-	dirs    *mirror.Listener
-	dirHTTP *http.Server
-	sources *sourceLimit
-	read    *meter
-	write   *meter
-	memory  *ceiling.Guard
-	started time.Time
-	tested  tested           // owned by keepPublished
-	member  keys.Certificate // of the family whose key is here; owned by keepPublished
+	cfg      Config
+	id       keys.RelayID
+	log      *slog.Logger
+	params   circuit.Params
+	pool     *link.Pool
+	work     *work.Pool // handshakes with hops
+	replay   *hybrid.Replay
+	exit     *exit.Exit // nil without transit
+	cache    *mirror.Cache
+	mirror   *mirror.Handler // nil when another handler serves from the start
+	dirs     *mirror.Listener
+	dirHTTP  *http.Server
+	sources  *sourceLimit
+	read     *meter
+	write    *meter
+	memory   *ceiling.Guard
+	breath   *breath
+	refusals *rate.Limiter // circuits refused for want of resources
+	started  time.Time
+	tested   tested           // owned by keepPublished
+	member   keys.Certificate // of the family whose key is here; owned by keepPublished
 
 	view    viewer
 	creates creates
@@ -170,7 +176,6 @@ func New(cfg Config) (*Relay, error) {
 	r := &Relay{
 		cfg: cfg, id: cfg.Keys.ID(), log: cfg.Log,
 		params:  circuit.Params{Network: cfg.Network.Digest(), Congestion: cfg.Congestion},
-		work:    work.New(work.Config{}),
 		replay:  hybrid.NewReplay(),
 		dirs:    mirror.NewListener(),
 		sources: newSourceLimit(strangerRate, strangerBurst),
@@ -179,6 +184,9 @@ func New(cfg Config) (*Relay, error) {
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.memory = r.newGuard()
+	r.refusals = rate.NewLimiter(rate.Limit(refusalRate*runtime.GOMAXPROCS(0)), refusalBurst)
+	r.breath = newBreath(func() uint64 { return r.memory.In.Total() + r.memory.Out.Total() })
+	r.work = work.New(work.Config{Rest: r.breath.rest})
 	r.read, r.write = newMeter(&r.memory.In), newMeter(&r.memory.Out)
 	r.creates.links = make(map[*link.Link]*linkCreates)
 	r.hops.all = make(map[*circuit.Hop]*allowance)
@@ -213,7 +221,7 @@ func check(cfg *Config) error {
 		cfg.MaxMemory = defaultMemory
 	}
 	cfg.MaxLinks = linksWithin(cfg.MaxLinks, cfg.MaxMemory)
-	if cfg.MaxStreams <= 0 {
+	if cfg.MaxStreams <= 0 || cfg.MaxStreams > maxStreams {
 		cfg.MaxStreams = maxStreams
 	}
 	if cfg.Nickname == "" {
@@ -246,7 +254,7 @@ func (r *Relay) linkConfig() link.Config {
 		Network: r.params.Network, ID: r.id, Keys: r.cfg.Keys.LinkKeys, Proof: r.cfg.Keys.Proof,
 		Classify: r.view.classify, SourceClass: r.view.classifyAddr,
 		Handler: r, ReadLimit: r.read, WriteLimit: r.write, MaxLinks: r.cfg.MaxLinks,
-		Transport: r.cfg.Transport, Limits: limits, Log: r.log,
+		Transport: r.cfg.Transport, Limits: limits, Log: r.log, Rest: r.breath.rest,
 	}
 }
 

@@ -157,6 +157,10 @@ func (r *Relay) dial(s *circuit.Stream, req cell.BeginRequest) (net.Conn, cell.C
 		r.counts.refuse(causeOneHop)
 		return nil, cell.ConnectedReply{}, cell.EndPolicy
 	}
+	if !r.breath.mayDial(ctx) {
+		r.counts.refuse(causeStreams)
+		return nil, cell.ConnectedReply{}, cell.EndResource
+	}
 	return r.exit.Dial(ctx, req.Host, req.Port, req.Flags)
 }
 

@@ -62,6 +62,7 @@ const ( // our choice; (T) is C tor's
 	maxFailures    = 4096                   // failed dials that are remembered
 	maxSources     = 1 << 16                // sources in the table
 	earlyDestroys  = 256                    // DESTROYs for ids without a circuit that are remembered
+	maxSlow        = time.Second            // that a slowed link's reader waits at a time
 	acceptDelay    = 5 * time.Millisecond   // after a failed Accept, doubled up to
 	acceptPatience = time.Second            // this
 	acceptRetries  = 30                     // failures in a row until Serve gives up: about half a minute

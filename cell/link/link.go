@@ -65,6 +65,7 @@ type Link struct {
 	padding       atomic.Uint32 // see Padding.pack
 	class         atomic.Uint32 // a work.Class; changed under the pool's lock
 	surplus       atomic.Bool   // takes no new circuits: there is an older link, or this one is too old
+	slowed        atomic.Int64  // nanoseconds that the reader has to wait before it reads on
 	fired         atomic.Bool   // the writer's timer has
 	loops         atomic.Int32  // that still run; the last one calls finish
 
@@ -181,6 +182,11 @@ func (l *Link) writerDue() {
 	l.fired.Store(true)
 	l.wakeWriter()
 }
+
+// Slow has the link's reader wait for d, on top of what it has to already, before it
+// reads on; a second at most at a time. The peer's connection fills meanwhile: a node
+// lets a peer wait in this way that asks for more than it gets.
+func (l *Link) Slow(d time.Duration) { l.slowed.Add(int64(d)) }
 
 // NegotiatePadding asks the peer for other link padding from now on, and does the
 // same here. Only a client that dialled may: else the error is ErrNotClient.

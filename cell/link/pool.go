@@ -57,7 +57,7 @@ func NewPool(cfg Config) *Pool {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if cfg.Keys != nil { // it listens
-		p.work = work.New(work.Config{Workers: cfg.Limits.Workers})
+		p.work = work.New(work.Config{Workers: cfg.Limits.Workers, Rest: cfg.Rest})
 		p.replay = hybrid.NewReplay()
 	}
 	return p

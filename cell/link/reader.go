@@ -60,11 +60,25 @@ func (l *Link) handleRead() error {
 	l.pool.counts.read.Add(uint64(n))
 	lim := l.pool.cfg.ReadLimit
 	if lim == nil || lim.AllowN(time.Now(), n) {
-		return nil
+		return l.rest()
 	}
 	l.batch.Flush()
 	if err := take(l.ctx, lim, n); err != nil {
 		return ErrClosed // the only way: ctx has ended
+	}
+	return l.rest()
+}
+
+// rest waits as long as the link has been slowed.
+func (l *Link) rest() error {
+	if l.slowed.Load() <= 0 {
+		return nil
+	}
+	d := l.slowed.Swap(0)
+	l.batch.Flush()
+	wait(l.ctx, min(time.Duration(d), maxSlow))
+	if l.ctx.Err() != nil {
+		return ErrClosed
 	}
 	return nil
 }

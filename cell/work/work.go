@@ -81,6 +81,10 @@ type Config struct {
 	// MaxAge is the longest that an entry waits; then it is dropped. 5 s by
 	// default.
 	MaxAge time.Duration
+	// Rest is told what each entry has cost, and returns how long its worker waits
+	// before the next one: how a node keeps processors for work that has no pool.
+	// nil: not at all.
+	Rest func(cost time.Duration) time.Duration
 }
 
 const ( // our choice; the first three are C tor's
@@ -114,6 +118,7 @@ func (c Config) withDefaults() Config {
 type Pool struct {
 	cfg     Config
 	workers sync.WaitGroup // p.workers.Go(p.work); ended by Close
+	done    chan struct{}  // closed by Close
 
 	mu     sync.Mutex
 	wake   sync.Cond // an entry was added, or the pool closed
@@ -125,7 +130,7 @@ type Pool struct {
 
 // New starts a pool.
 func New(cfg Config) *Pool {
-	p := &Pool{cfg: cfg.withDefaults(), cost: firstGuess, turn: classes - 1}
+	p := &Pool{cfg: cfg.withDefaults(), cost: firstGuess, turn: classes - 1, done: make(chan struct{})}
 	p.wake.L = &p.mu
 	for i := range p.queues {
 		p.queues[i].sources = map[uint64]*source{}
@@ -157,6 +162,23 @@ func (p *Pool) Submit(class Class, source uint64, run func(), dropped func()) bo
 	p.mu.Unlock()
 	callAll(out)
 	return ok
+}
+
+// Crowded reports whether a source has entries waiting and one more of it would be
+// refused, or take the place of one of its own: who asks before it does anything for
+// the entry spares itself the rest.
+func (p *Pool) Crowded(class Class, source uint64) bool {
+	if class > Authority {
+		class = Stranger
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := &p.queues[class]
+	if q.waiting(source) == 0 {
+		return false
+	}
+	return !p.hasRoomLocked(class) ||
+		q.n >= min(alwaysRoom, class.Share(p.cfg.MaxQueue)) && p.delayLocked(class, source) > p.cfg.MaxDelay
 }
 
 // admitLocked reports whether there is room for one more entry of source. It puts
@@ -211,8 +233,26 @@ func (p *Pool) work() {
 		default:
 			started := time.Now()
 			e.run()
-			p.learn(time.Since(started))
+			p.rest(time.Since(started))
 		}
+	}
+}
+
+// rest notes what an entry has cost, with the rest after it: others wait for both.
+func (p *Pool) rest(cost time.Duration) {
+	var d time.Duration
+	if p.cfg.Rest != nil {
+		d = p.cfg.Rest(cost)
+	}
+	p.learn(cost + d)
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.done:
 	}
 }
 
@@ -259,6 +299,9 @@ func (p *Pool) Waiting(class Class) int {
 func (p *Pool) Close() {
 	var out []func()
 	p.mu.Lock()
+	if !p.closed {
+		close(p.done)
+	}
 	p.closed = true
 	for i := range p.queues {
 		p.queues[i].clear(&out)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -17,15 +18,13 @@ import (
 // The reply names the address dialled and, for names, how long it holds.
 // Dial blocks for at most the configured time.
 func (e *Exit) Dial(ctx context.Context, host string, port uint16, flags cell.BeginFlags) (net.Conn, cell.ConnectedReply, cell.EndReason) {
-	select {
-	case e.dials <- struct{}{}:
-		defer func() { <-e.dials }()
-	default:
+	ctx, cancel := context.WithTimeout(ctx, e.config.DialTimeout)
+	defer cancel()
+	if !e.takePlace(ctx) {
 		e.counts.add(cell.EndResource)
 		return nil, cell.ConnectedReply{}, cell.EndResource
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.config.DialTimeout)
-	defer cancel()
+	defer func() { <-e.dials }()
 	stop := context.AfterFunc(e.ctx, cancel)
 	defer stop()
 	conn, reply, reason := e.dial(ctx, host, port, flags)
@@ -34,6 +33,24 @@ func (e *Exit) Dial(ctx context.Context, host string, port uint16, flags cell.Be
 	}
 	e.counts.add(reason)
 	return conn, reply, reason
+}
+
+// takePlace waits a moment for a place among the dials.
+func (e *Exit) takePlace(ctx context.Context) bool {
+	select {
+	case e.dials <- struct{}{}:
+		return true
+	default:
+	}
+	patience := time.NewTimer(placeTime)
+	defer patience.Stop()
+	select {
+	case e.dials <- struct{}{}:
+		return true
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func (e *Exit) dial(ctx context.Context, host string, port uint16, flags cell.BeginFlags) (net.Conn, cell.ConnectedReply, cell.EndReason) {

@@ -27,6 +27,7 @@ import (
 
 const ( // our choice
 	maxDials    = 1024             // destinations being looked up and dialled at once in the process
+	placeTime   = 3 * time.Second  // that a dial waits for one of those to end
 	dialTimeout = 15 * time.Second // name, all addresses and all: a client tries another exit after 10 s
 )
 
