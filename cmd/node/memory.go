@@ -60,15 +60,9 @@ func (o Options) tuneMemory(ceiling int64) (giveBack func()) {
 // may open; 0 and 0: as many as the relay likes. An exit's streams take a file each,
 // as do links; the rest is for connections in their handshake, lookups and the disk.
 func shareFiles(files uint64, exits bool) (links, streams int) {
-	switch {
-	case files == 0 || files >= plentyOfFiles:
-		return 0, 0
-	case exits:
+	files = min(files, math.MaxInt32)
+	if exits {
 		return int(files * 3 / 8), int(files * 3 / 8)
 	}
 	return int(files * 3 / 4), 0
 }
-
-// plentyOfFiles is enough for all limits of a relay together: 12,288 links, 3,072
-// connections in their handshake, 16,384 streams and a few more.
-const plentyOfFiles = 1 << 15
