@@ -55,6 +55,7 @@ type Plan struct {
 	// Addresses allows the nodes to show addresses in their logs and status.
 	Addresses bool
 	LogLevel  string // of the nodes; "info" if empty
+	MaxMemory int64  // max_queue_memory of each node; 0 for its default
 	// OneAddress puts all nodes on 127.0.0.1, as where no other address of
 	// loopback answers. The network's file then relaxes the rule that no two
 	// relays of a circuit are in one /16.

@@ -80,8 +80,8 @@ func (n *Network) prepare(nd *Node) error {
 	}
 	common := node.Common{
 		Network: filepath.Join("..", networkFile),
-		State:   "state",
-		Log:     node.Log{Format: "text", Level: n.Plan.LogLevel, Addresses: n.Plan.Addresses},
+		State:   "state", MaxQueueMemory: n.Plan.MaxMemory,
+		Log: node.Log{Format: "text", Level: n.Plan.LogLevel, Addresses: n.Plan.Addresses},
 	}
 	var err error
 	if nd.Role != Client {
