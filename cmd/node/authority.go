@@ -57,7 +57,7 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 	err = runRelay(ctx, r, newStatus("authority", network), cfg.State, o, func(s *Status) {
 		as := a.Status()
 		s.Authority = &as
-	}, nil)
+	}, func() error { return errNoReload })
 	cancel()
 	if e := <-voted; e != nil && !errors.Is(e, context.Canceled) {
 		err = errors.Join(err, e)

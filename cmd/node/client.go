@@ -44,6 +44,7 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 		return err
 	}
 	defer control.close()
+	go o.watchReload(ctx, func() error { return errNoReload }) // ends with ctx
 
 	// The proxy listens from the start: requests wait until the client is ready.
 	socks := proxy.NewServer(c, o.Log)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -73,6 +74,9 @@ func (c *Common) open(o Options) (*directory.Network, *os.File, error) {
 	}
 	return n, lock, nil
 }
+
+// errNoReload is why a node that has nothing to take over does not reload.
+var errNoReload = errors.New("only a relay takes over changes while it runs: restart this node")
 
 // watchReload calls reload for each value of o.Reload until ctx ends.
 func (o Options) watchReload(ctx context.Context, reload func() error) {

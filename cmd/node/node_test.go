@@ -190,6 +190,38 @@ func TestStopByTheControlSocket(t *testing.T) {
 	startRelay(t, network, state) // its keys and its lock are in order
 }
 
+// A client reads its configuration once, and says so to who asks it to read it again.
+func TestClientDoesNotReload(t *testing.T) {
+	network, _ := lonely(t)
+	reload, lines := make(chan struct{}, 1), make(chan string, 64)
+	reload <- struct{}{}
+	start(t, func(ctx context.Context) error {
+		return node.RunClient(ctx, node.ClientConfig{Common: node.Common{Network: network, State: t.TempDir()}, Socks: node.Socks{Listen: anywhere}},
+			node.Options{Log: slog.New(slog.NewTextHandler(lineWriter(lines), nil)), Reload: reload})
+	})
+	for late := time.After(patience); ; {
+		select {
+		case line := <-lines:
+			if strings.Contains(line, "reload failed") && strings.Contains(line, "restart this node") {
+				return
+			}
+		case <-late:
+			t.Fatal("it says nothing")
+		}
+	}
+}
+
+// A lineWriter passes on what is written while there is room.
+type lineWriter chan<- string
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	select {
+	case w <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
 // A node that died leaves its socket and its lock file; the next one takes over.
 func TestStartAfterACrash(t *testing.T) {
 	network, _ := lonely(t)

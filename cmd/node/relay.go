@@ -154,9 +154,7 @@ func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o 
 		case <-ctx.Done():
 		}
 	}()
-	if reload != nil {
-		go o.watchReload(ctx, reload) // ends with ctx
-	}
+	go o.watchReload(ctx, reload) // ends with ctx
 	if err := r.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
