@@ -77,6 +77,8 @@ type Client struct {
 	once   sync.Once
 	closed error         // what Close returns; set by once
 	wake   chan struct{} // the keeper has something to do; room for one
+	soon   chan struct{} // it will have, and does not know yet; room for one
+	told   atomic.Bool   // it does
 	save   chan struct{} // so has the saver
 
 	mu        sync.Mutex // guards what follows
@@ -150,7 +152,7 @@ func start(cfg Config, s *store, held cache, n network, rng *rand.Rand) (*Client
 	}
 	c := &Client{
 		netfile: cfg.Network, log: cfg.Log, net: n, store: s, cache: held, status: newProgress(cfg.Notify),
-		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), soon: make(chan struct{}, 1), save: make(chan struct{}, 1),
 		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[post]time.Time), misses: make(map[post]int),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -203,6 +205,18 @@ func (c *Client) end() error {
 func (c *Client) nudge() {
 	select {
 	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// nudgeLater wakes the keeper within settleTime: for what has time. Many requests in a
+// row cost one look at all circuits.
+func (c *Client) nudgeLater() {
+	if c.told.Swap(true) {
+		return
+	}
+	select {
+	case c.soon <- struct{}{}:
 	default:
 	}
 }

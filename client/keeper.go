@@ -21,17 +21,25 @@ const ( // our choice
 func (c *Client) keep() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var next time.Time // when the timer fires
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
+		case <-c.soon:
+			if at := time.Now().Add(settleTime); at.Before(next) {
+				next = at
+				timer.Reset(settleTime)
+			}
+			continue
 		case <-c.wake:
 		case <-timer.C:
 		}
+		c.told.Store(false)
 		c.mu.Lock()
 		now := time.Now()
 		over := c.step(now)
-		next := c.nextStep(now)
+		next = c.nextStep(now)
 		c.mu.Unlock()
 		for _, e := range over {
 			_ = e.circuit.Close() // its goroutine sees the end

@@ -209,8 +209,13 @@ func (c *Client) acquire(ctx context.Context, want wish) (*entry, error) {
 	c.pool.predict(want.need.Port, now)
 	if e := c.pool.take(want, now); e != nil {
 		c.guards.Used(e.attempt, now, c.rng)
+		spare := c.pool.spare
 		c.mu.Unlock()
-		c.nudge() // the stock is one less
+		if spare < portCircuits {
+			c.nudge() // the stock runs out
+		} else {
+			c.nudgeLater()
+		}
 		return e, nil
 	}
 	if len(c.pool.waiters) >= maxWaiters {
@@ -245,7 +250,7 @@ func (c *Client) await(ctx context.Context, w *waiter) (*entry, error) {
 	c.mu.Lock()
 	c.guards.Used(g.e.attempt, time.Now(), c.rng)
 	c.mu.Unlock()
-	c.nudge()
+	c.nudgeLater()
 	return g.e, nil
 }
 
@@ -254,7 +259,7 @@ func (c *Client) release(e *entry) {
 	c.mu.Lock()
 	c.pool.release(e, time.Now())
 	c.mu.Unlock()
-	c.nudge()
+	c.nudgeLater()
 }
 
 // retire keeps new streams off a circuit.

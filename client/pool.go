@@ -119,6 +119,7 @@ type pool struct {
 	waiters []*waiter
 	ports   map[uint16]*demand // of the ports asked for
 	taken   time.Time          // when an unused circuit was last taken
+	spare   int                // unused circuits that take left
 	barren  map[uint16]bool    // ports that no exit of this consensus serves
 	general path.Need          // what a circuit for anything must serve
 	lastID  uint64
@@ -149,8 +150,15 @@ func (p *pool) take(w wish, now time.Time) *entry {
 		}
 		return e.id > best.id
 	}
+	p.spare = 0
 	for _, e := range p.entries {
-		if e.fresh(now) && (!e.claimed || e.key == w.key) && !e.opened.Before(w.since) && path.Serves(e.path[path.Exit], w.need) && better(e) {
+		if e.claimed && e.key != w.key || !e.fresh(now) {
+			continue
+		}
+		if !e.claimed {
+			p.spare++
+		}
+		if !e.opened.Before(w.since) && path.Serves(e.path[path.Exit], w.need) && better(e) {
 			best = e
 		}
 	}
@@ -159,6 +167,7 @@ func (p *pool) take(w wish, now time.Time) *entry {
 	}
 	if !best.claimed {
 		best.claimed, best.key, best.dirtied = true, w.key, now
+		p.spare--
 		p.took(w.need.Port, now)
 	}
 	best.uses++
