@@ -4,19 +4,32 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"tunic/cell"
 	"tunic/cell/socket"
 )
 
-// readSize is how much ReadFrom takes from its reader at a time, in bytes: what
-// four quanta carry, as much as a link writes at a time. It is copied once, into cells: where in a cell it begins
-// is known only when the cell is sealed, since a marked one holds less. The copy
-// costs 2 % of what sealing three layers does.
-const readSize = 4 * quantum * cell.MaxData
+// What ReadFrom takes from its reader at a time, in bytes. It is copied once, into
+// cells: where in a cell it begins is known only when the cell is sealed, since a
+// marked one holds less. The copy costs 2 % of what sealing three layers does.
+const ( // our choice
+	// readSize is what four quanta carry.
+	readSize = 4 * smallRead
+	// smallRead is what one does: from a reader that has little, or that has to be
+	// waited for with a buffer at hand, and where many streams hold large ones.
+	smallRead = quantum * cell.MaxData
+	// maxLargeReads is how many streams of a process hold a large buffer, while
+	// what is in it waits for the circuit's window: 16 MB.
+	maxLargeReads = 256
+)
 
-var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+var (
+	smallReads = sync.Pool{New: func() any { return new([smallRead]byte) }}
+	largeReads = sync.Pool{New: func() any { return new([readSize]byte) }}
+	largeOut   atomic.Int32 // of largeReads
+)
 
 // A source reads from a reader, and from a TCP socket without holding a buffer
 // while it waits: an exit has many idle streams.
@@ -25,9 +38,11 @@ type source struct {
 	raw syscall.RawConn // nil: not such a socket
 	try func(fd uintptr) bool
 
-	buf *[readSize]byte
-	n   int
-	err error
+	small *[smallRead]byte
+	large *[readSize]byte
+	full  bool // the last read filled its buffer
+	n     int
+	err   error
 }
 
 func newSource(r io.Reader) *source {
@@ -40,23 +55,21 @@ func newSource(r io.Reader) *source {
 // both. The data is valid until release.
 func (s *source) next() ([]byte, error) {
 	if s.raw == nil {
-		s.buf = readBuffers.Get().(*[readSize]byte)
-		n, err := s.r.Read(s.buf[:])
-		return s.buf[:n], err
+		p := s.take(s.full)
+		n, err := s.r.Read(p)
+		s.full = n == len(p)
+		return p[:n], err
 	}
+	s.n = 0
 	if err := s.raw.Read(s.try); err != nil {
 		return nil, err
 	}
-	if s.buf == nil {
-		return nil, s.err
-	}
-	return s.buf[:s.n], s.err
+	return s.buffer()[:s.n], s.err
 }
 
 // tryRead reads what is there; false waits until there may be something.
 func (s *source) tryRead(fd uintptr) bool {
-	s.buf = readBuffers.Get().(*[readSize]byte)
-	s.n, s.err = socket.Read(fd, s.buf[:])
+	s.n, s.err = socket.Read(fd, s.take(true))
 	if s.err == nil {
 		return true
 	}
@@ -64,10 +77,40 @@ func (s *source) tryRead(fd uintptr) bool {
 	return !errors.Is(s.err, socket.ErrWouldBlock)
 }
 
+// take takes a buffer: a large one if it is wanted and not too many are out.
+func (s *source) take(large bool) []byte {
+	if large && largeOut.Add(1) > maxLargeReads {
+		largeOut.Add(-1)
+		large = false
+	}
+	if large {
+		s.large = largeReads.Get().(*[readSize]byte)
+	} else {
+		s.small = smallReads.Get().(*[smallRead]byte)
+	}
+	return s.buffer()
+}
+
+// buffer returns the buffer that s has, nil if it has none.
+func (s *source) buffer() []byte {
+	switch {
+	case s.large != nil:
+		return s.large[:]
+	case s.small != nil:
+		return s.small[:]
+	}
+	return nil
+}
+
 // release gives the buffer back.
 func (s *source) release() {
-	if s.buf != nil {
-		readBuffers.Put(s.buf)
-		s.buf = nil
+	if s.large != nil {
+		largeReads.Put(s.large)
+		s.large = nil
+		largeOut.Add(-1)
+	}
+	if s.small != nil {
+		smallReads.Put(s.small)
+		s.small = nil
 	}
 }
