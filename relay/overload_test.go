@@ -1,0 +1,165 @@
+package relay_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tunic/cell"
+	"tunic/cell/link/linktest"
+	"tunic/circuit"
+)
+
+// What goes wrong here goes wrong for those who cause it: others' bytes go on, each
+// request is answered or refused with the right reason, and afterwards new ones are
+// answered again. How fast bytes go on is printed by BenchmarkOverload of cmd/tunic.
+
+// roundTrips has a stream of c carry n bytes to an echo and back.
+func (nw *testNet) roundTrips(c *circuit.Circuit, port uint16, n int) {
+	nw.t.Helper()
+	s, err := c.Dial(nw.ctx(), "127.0.0.1", port, 0)
+	if err != nil {
+		nw.t.Errorf("a stream beside the trouble: %v", err)
+		return
+	}
+	defer s.Close()
+	sent := make([]byte, n)
+	rand.Read(sent)
+	go func() { s.Write(sent); s.CloseWrite() }() // ends when all is sent
+	s.SetReadDeadline(time.Now().Add(patience))
+	if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, sent) {
+		nw.t.Errorf("%d bytes of %d came back beside the trouble: %v", len(got), n, err)
+	}
+}
+
+func TestBytesGoOnUnderAFloodOfHandshakes(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, options{})
+	to := echo(t)
+	c := nw.circuit(nw.client(nil), nw.relays...)
+	const clients, each = 8, 200
+	var created, refused, other atomic.Int64
+	var all sync.WaitGroup
+	for range clients {
+		h := nw.hostile(nw.relays[0], nil)
+		msgs := make([][][]byte, 8)
+		for i := range msgs {
+			msgs[i] = fragments(nw.message1(nw.relays[0]))
+		}
+		all.Go(func() { // ends with the last of its records
+			for i := range each {
+				var cells []linktest.Cell
+				for _, b := range msgs[i%len(msgs)] {
+					cells = append(cells, linktest.Cell{ID: h.NewID(uint32(i)), Command: cell.Create, Body: b})
+				}
+				if _, err := h.Conn.Write(h.Record(cells...)); err != nil {
+					t.Errorf("the relay closed a link: %v", err)
+					return
+				}
+			}
+		})
+		all.Go(func() { // ends with the last answer
+			for n := 0; n < each; {
+				got, err := h.Next(patience)
+				switch {
+				case err != nil:
+					t.Errorf("%d handshakes of %d answered: %v", n, each, err)
+					return
+				case got.Command == cell.Created && got.Body[0] == cell.Fragments-1: // the last of three
+					created.Add(1)
+					n++
+				case got.Command == cell.Created:
+				case got.Command == cell.Destroy && cell.Reason(got.Body[0]) == cell.ReasonResource:
+					refused.Add(1)
+					n++
+				case got.Command == cell.Destroy && cell.Reason(got.Body[0]) == cell.ReasonProtocol: // sent before
+					other.Add(1)
+					n++
+				default:
+					t.Errorf("%v: %x", got, got.Body[0])
+					return
+				}
+			}
+		})
+	}
+	nw.roundTrips(c, to.Port(), 1<<20)
+	all.Wait()
+	t.Logf("%d answered, %d refused for want of workers, %d repeated", created.Load(), refused.Load(), other.Load())
+	if created.Load() == 0 {
+		t.Error("no handshake of a flood was answered")
+	}
+	nw.roundTrips(nw.circuit(nw.client(nil), nw.relays...), to.Port(), 1000)
+}
+
+func TestBytesGoOnWhileManyStreamsOpen(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, options{})
+	to := echo(t)
+	p := nw.client(nil)
+	c := nw.circuit(p, nw.relays...)
+	var opened atomic.Int64
+	var all sync.WaitGroup
+	for range 4 {
+		many := nw.circuit(p, nw.relays...)
+		for range 250 {
+			all.Go(func() {
+				s, err := many.Dial(nw.ctx(), "127.0.0.1", to.Port(), 0)
+				if err != nil {
+					t.Errorf("one of 1,000 streams: %v", err)
+					return
+				}
+				opened.Add(1)
+				s.Close()
+			})
+		}
+	}
+	nw.roundTrips(c, to.Port(), 1<<20)
+	all.Wait()
+	nw.waitFor("the end of all streams", func() bool { return nw.relays[1].Status().Streams == 0 })
+}
+
+func TestBytesGoOnBesideALinkThatIsNotRead(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, options{})
+	to := echo(t)
+	p := nw.greedy()
+	var all []*circuit.Stream
+	for range 8 { // before the first of them fills the link
+		s, err := nw.circuit(p, nw.relays...).Dial(nw.ctx(), "127.0.0.1", to.Port(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	for _, s := range all {
+		go s.Write(make([]byte, 16<<20)) // ends with the circuit
+	}
+	nw.roundTrips(nw.circuit(nw.client(nil), nw.relays...), to.Port(), 1<<20)
+}
+
+func TestBytesGoOnBesideADestinationThatStops(t *testing.T) {
+	t.Parallel()
+	nw := newNet(t, 2, options{})
+	to := echo(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // nobody reads what it accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	p := nw.client(nil)
+	c := nw.circuit(p, nw.relays...)
+	for range 8 {
+		s, err := c.Dial(nw.ctx(), "127.0.0.1", ln.Addr().(*net.TCPAddr).AddrPort().Port(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.Write(make([]byte, 64<<20)) // ends with the circuit
+	}
+	nw.roundTrips(c, to.Port(), 1<<20) // on the same circuit
+	nw.roundTrips(nw.circuit(p, nw.relays...), to.Port(), 1<<20)
+}
