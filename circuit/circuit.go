@@ -51,6 +51,14 @@ func (p *Params) window() congestion.Params {
 	return p.Congestion.Clamp()
 }
 
+// forDir returns those of a circuit that CREATE_DIR makes: its ends agree on no
+// interval, and the client may have no consensus yet.
+func (p *Params) forDir() congestion.Params {
+	w := p.window()
+	w.SendmeInc = congestion.Default().SendmeInc
+	return w.Clamp()
+}
+
 // A Circuit is the client's end of a circuit. All its methods may be called at
 // the same time.
 type Circuit struct {

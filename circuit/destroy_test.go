@@ -8,6 +8,7 @@ import (
 
 	"tunic/cell"
 	"tunic/circuit"
+	"tunic/circuit/congestion"
 )
 
 // destroyed checks why a circuit's end is gone.
@@ -208,8 +209,8 @@ func TestHopOfAnotherPace(t *testing.T) {
 		nw := newNetwork(t, 1)
 		cl := newClient(nw)
 		ours := nw.params
+		nw.params.Congestion = congestion.Default()
 		nw.params.Congestion.SendmeInc = inc
-		nw.params.Congestion.CwndMax, nw.params.Congestion.CwndInit = 16_384, 1024
 		c, err := circuit.Open(t.Context(), cl.link(), nw.infos()[0], ours)
 		if (err == nil) != ok {
 			t.Errorf("a pace of %d: %v", inc, err)
@@ -217,5 +218,37 @@ func TestHopOfAnotherPace(t *testing.T) {
 		if err == nil {
 			c.Close()
 		}
+	}
+}
+
+// TestDirectoryKeepsItsPace has a relay whose consensus sets another pace: with
+// CREATE_DIR nothing is agreed, and the client may have no consensus yet.
+func TestDirectoryKeepsItsPace(t *testing.T) {
+	nw := newNetwork(t, 1)
+	ours := nw.params
+	nw.params.Congestion = congestion.Default()
+	nw.params.Congestion.SendmeInc = 40
+	r := nw.relays[0]
+	r.beginDir = func(s *circuit.Stream) {
+		r.work.Go(func() { // ends with the stream
+			if s.Connect(connectedNowhere) == nil {
+				io.Copy(s, s)
+				s.CloseWrite()
+			}
+		})
+	}
+	c, err := circuit.OpenDir(t.Context(), newClient(nw).link(), ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := c.DialDir(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make([]byte, 1<<20) // many windows, both ways
+	go func() { s.Write(sent); s.CloseWrite() }()
+	if got, err := io.ReadAll(s); err != nil || len(got) != len(sent) {
+		t.Errorf("%d of %d bytes came back: %v", len(got), len(sent), err)
 	}
 }

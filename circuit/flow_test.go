@@ -5,6 +5,7 @@ import (
 
 	"tunic/cell"
 	"tunic/circuit"
+	"tunic/circuit/congestion"
 )
 
 // TestSendmeForEvery31stCell counts and checks the tags.
@@ -54,7 +55,8 @@ func TestWindowStopsTheSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.connect(t)
-	const window, inc = 1024, 31
+	const inc = 31
+	window := congestion.Default().CwndInit
 	go s.Write(make([]byte, 4<<20))
 	var marked []rawMessage
 	count := func(n int) {
@@ -75,7 +77,7 @@ func TestWindowStopsTheSender(t *testing.T) {
 		t.Fatalf("%d cells leave room for random padding, want every %dth: %d", len(marked), inc, window/inc)
 	}
 	h.send(cell.Sendme, 0, marked[0].tag[:])
-	count(inc)
+	count(2 * inc) // slow start: what was acknowledged, and as much again
 	s.Close()
 	if m := await(t, "END", h.got); m.Command != cell.End {
 		t.Errorf("got %v, want no DATA beyond the window, then END", m.Command)

@@ -73,9 +73,7 @@ func NewHop(l *link.Link, id cell.CircuitID, r *handshake.Result, kind Kind, own
 	h.out.layer = onion.NewState((*onion.Key)(&r.Outward))
 	in := onion.NewState((*onion.Key)(&r.Inward))
 	w := p.window()
-	if r.Ext.SendmeInc != 0 {
-		w.SendmeInc = int(r.Ext.SendmeInc)
-	}
+	w.SendmeInc = pace(r.Ext)
 	h.end.init(h, atRelay, w.Clamp())
 	h.tx.hops = []*onion.State{&in}
 	h.tx.mu.Lock() // a cell may come before lc is known

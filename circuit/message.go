@@ -87,7 +87,7 @@ func (e *end) receiveSendme(m cell.Message, b *link.Batch) error {
 	if e.tx.gone != nil {
 		return nil
 	}
-	if err := e.tx.window.Sendme(tag, time.Now(), e.tx.lc.Queued() > blockedAt); err != nil {
+	if err := e.tx.window.Sendme(tag, time.Now(), e.tx.lc.Queued() > max(blockedAt, e.tx.window.Window()/2)); err != nil {
 		return err
 	}
 	e.tx.nextIn(b)

@@ -97,6 +97,7 @@ func Open(ctx context.Context, l *link.Link, h HopInfo, p Params) (*Circuit, err
 // has one hop, costs no key agreement and takes DialDir only. It waits for the
 // answer, at most 10 s.
 func OpenDir(ctx context.Context, l *link.Link, p Params) (*Circuit, error) {
+	p.Congestion = p.forDir()
 	c, err := place(l, p)
 	if err != nil {
 		return nil, err
@@ -232,8 +233,11 @@ func (p *Params) ask() handshake.Extensions {
 }
 
 // Grant returns what a relay gives of what a client asks, for handshake.Answer.
-func (p Params) Grant(ask handshake.Extensions) handshake.Extensions {
-	return handshake.Extensions{SendmeInc: uint8(p.window().SendmeInc)}
+func (p Params) Grant(ask handshake.Extensions) (granted handshake.Extensions) {
+	if ask.SendmeInc != 0 {
+		granted.SendmeInc = uint8(p.window().SendmeInc)
+	}
+	return granted
 }
 
 // errGrant is why a client leaves a hop that acknowledges at another pace than
@@ -243,15 +247,21 @@ var errGrant = errors.New("hop acknowledges at another pace")
 // granted returns the window's parameters for a hop that granted ext.
 func (p *Params) granted(ext handshake.Extensions) (congestion.Params, error) {
 	w := p.window()
-	inc := int(ext.SendmeInc)
-	if inc == 0 {
-		return w, nil
-	}
+	inc := pace(ext)
 	if inc < w.SendmeInc-1 || inc > w.SendmeInc+1 {
 		return w, errGrant
 	}
 	w.SendmeInc = inc
 	return w.Clamp(), nil
+}
+
+// pace returns the SENDME interval that a handshake agreed on: the default where it
+// says nothing.
+func pace(ext handshake.Extensions) int {
+	if ext.SendmeInc == 0 {
+		return congestion.Default().SendmeInc
+	}
+	return int(ext.SendmeInc)
 }
 
 // addHop adds the layers of a hop that has answered. No cell is on its way in

@@ -213,6 +213,7 @@ func (t *sending) sleep() {
 	for _, h := range t.hops {
 		h.Sleep()
 	}
+	t.window.Rest()
 }
 
 // sendCreated queues the cells that tell the client that this hop is made.

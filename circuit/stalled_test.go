@@ -13,6 +13,7 @@ import (
 
 	"tunic/cell"
 	"tunic/circuit"
+	"tunic/circuit/congestion"
 )
 
 // countedNoise says how much of it has been taken.
@@ -106,6 +107,14 @@ func download(c *circuit.Circuit, kib uint16) error {
 	return err
 }
 
+// largeWindow has what a stream may get beside its limit in one go: no round trip
+// takes time here, so the window stays what it is at first.
+func largeWindow() congestion.Params {
+	p := congestion.Default()
+	p.CwndInit = 1_024
+	return p
+}
+
 // TestTooManyStalledReaders has so many that the circuit's limit is met: streams
 // that were told to stop and still get data are given up, the circuit is not.
 func TestTooManyStalledReaders(t *testing.T) {
@@ -113,6 +122,7 @@ func TestTooManyStalledReaders(t *testing.T) {
 		t.Skip("100,000 cells take too long with the race detector")
 	}
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		nw.params.Congestion = largeWindow()
 		c := newClient(nw).build(3)
 		exit := nw.relays[2].only(t)
 		var lost int
@@ -157,6 +167,7 @@ func TestTooManyStalledDownloads(t *testing.T) {
 		t.Skip("100,000 cells take too long with the race detector")
 	}
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		nw.params.Congestion = largeWindow()
 		exit := nw.relays[2]
 		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
 			exit.work.Go(func() {

@@ -4,8 +4,9 @@ import "time"
 
 // A mark is a cell on the way that a SENDME will answer.
 type mark struct {
-	tag  [16]byte
-	sent time.Duration // since the sender's first cell
+	tag   [16]byte
+	sent  time.Duration // since the sender's first cell
+	cells int           // on the way then, this one included
 }
 
 // marks is a queue of at most limit marks, the oldest first. It grows as needed
@@ -43,6 +44,13 @@ func (q *marks) push(m mark) {
 }
 
 const firstMarks = 8 // our choice: a window of 248 cells
+
+// shrink gives the memory back if nothing is in it.
+func (q *marks) shrink() {
+	if q.n == 0 {
+		q.ring, q.head = nil, 0
+	}
+}
 
 func (q *marks) grow() {
 	ring := make([]mark, min(max(firstMarks, 2*len(q.ring)), q.limit))

@@ -15,18 +15,23 @@ func TestDefaultIsInsideItsBounds(t *testing.T) {
 
 func TestClamp(t *testing.T) {
 	const lowest, highest = math.MinInt, math.MaxInt
+	// of returns parameters of which the first four are set, the others as they come out.
+	of := func(inc, initial, least, most int) Params {
+		return Params{SendmeInc: inc, CwndInit: initial, CwndMin: least, CwndMax: most}
+	}
 	for _, tt := range []struct {
 		name     string
 		in, want Params
 	}{
-		{"nothing set", Params{}, Params{1, 31, 31, 500}},
-		{"all too low", Params{lowest, lowest, lowest, lowest}, Params{1, 31, 31, 500}},
-		{"all too high", Params{highest, highest, highest, highest}, Params{254, 10_000, 1_000, 16_384}},
-		{"a window takes a mark", Params{200, 31, 31, 500}, Params{200, 200, 200, 500}},
-		{"start between the ends", Params{31, 5_000, 1_000, 600}, Params{31, 600, 600, 600}},
-		{"largest", Params{31, 1_024, 124, 16_385}, Params{31, 1_024, 124, 16_384}},
+		{"nothing set", Params{}, of(1, 31, 31, 500)},
+		{"all too low", of(lowest, lowest, lowest, lowest), of(1, 31, 31, 500)},
+		{"all too high", of(highest, highest, highest, highest), of(254, 10_000, 1_000, 16_384)},
+		{"a window takes a mark", of(200, 31, 31, 500), of(200, 200, 200, 500)},
+		{"start between the ends", of(31, 5_000, 1_000, 600), of(31, 600, 600, 600)},
+		{"largest", of(31, 1_024, 124, 16_385), of(31, 1_024, 124, 16_384)},
 	} {
-		if got := tt.in.Clamp(); got != tt.want {
+		got := tt.in.Clamp()
+		if got = of(got.SendmeInc, got.CwndInit, got.CwndMin, got.CwndMax); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}

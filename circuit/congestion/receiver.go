@@ -3,15 +3,15 @@ package congestion
 // A Receiver is the end of a circuit that receives data. It is not safe for
 // concurrent use.
 type Receiver struct {
-	inc, max int
-	count    int // cells since the last that was due
-	unacked  int // cells that no SENDME of ours covers yet
+	inc     int
+	count   int // cells since the last that was due
+	unacked int // cells that no SENDME of ours covers yet
 }
 
 // NewReceiver returns a Receiver that has received nothing. p is clamped.
 func NewReceiver(p Params) *Receiver {
 	p = p.Clamp()
-	return &Receiver{inc: p.SendmeInc, max: p.CwndMax}
+	return &Receiver{inc: p.SendmeInc}
 }
 
 // Received counts one DATA cell, as soon as it is recognised and before its data
@@ -38,4 +38,4 @@ func (r *Receiver) Acked() {
 
 // Overrun reports whether the peer has sent more than any window allows before
 // it was acknowledged: the circuit must end.
-func (r *Receiver) Overrun() bool { return r.unacked > r.max }
+func (r *Receiver) Overrun() bool { return r.unacked > MaxWindow }

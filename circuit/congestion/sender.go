@@ -29,7 +29,7 @@ type Sender struct {
 // NewSender returns a Sender with nothing on the way. p is clamped.
 func NewSender(p Params) *Sender {
 	p = p.Clamp()
-	return newSender(p, fixed(p.CwndInit))
+	return newSender(p, newVegas(p))
 }
 
 func newSender(p Params, c controller) *Sender {
@@ -49,6 +49,9 @@ func (s *Sender) Window() int { return s.control.window() }
 // Such a cell must end in 16 bytes or more of fresh random padding.
 func (s *Sender) NextIsMarked() bool { return (s.inflight+1)%s.inc == 0 }
 
+// Rest gives memory back while nothing is on the way.
+func (s *Sender) Rest() { s.marks.shrink() }
+
 // Sent counts one DATA cell, and reports whether a SENDME will answer it; if so,
 // [Sender.Remember] must follow before the next Sent. It panics if there is no
 // room, or if a tag is missing.
@@ -64,8 +67,10 @@ func (s *Sender) Sent(now time.Time) (mark bool) {
 	}
 	mark = s.NextIsMarked()
 	s.inflight++
+	at := now.Sub(s.start)
+	s.control.sent(s.inflight, at)
 	if mark {
-		s.unnamed, s.lastMark = true, now.Sub(s.start)
+		s.unnamed, s.lastMark = true, at
 	}
 	return mark
 }
@@ -77,7 +82,7 @@ func (s *Sender) Remember(tag [16]byte) {
 		panic("congestion: tag of a cell that is not marked")
 	}
 	s.unnamed = false
-	s.marks.push(mark{tag, s.lastMark})
+	s.marks.push(mark{tag, s.lastMark, s.inflight})
 }
 
 // Sendme takes in a SENDME with its tag. blocked says whether the circuit's own
@@ -91,7 +96,7 @@ func (s *Sender) Sendme(tag [16]byte, now time.Time, blocked bool) error {
 		return ErrWrongTag
 	}
 	s.marks.pop()
-	s.control.acked(ack{rtt: now.Sub(s.start) - m.sent, inflight: s.inflight, blocked: blocked})
+	s.control.acked(ack{sent: m.sent, cells: m.cells, now: now.Sub(s.start), blocked: blocked})
 	s.inflight -= s.inc
 	return nil
 }

@@ -26,7 +26,7 @@ func sendOne(s *Sender, n int, now time.Time) (mark bool) {
 }
 
 func TestEvery31stCellIsMarked(t *testing.T) {
-	s := NewSender(Default())
+	s := newSender(Default(), &scripted{size: 1_024})
 	for n := 1; n <= 1_024; n++ {
 		if room := s.Room(); room != 1_024-n+1 {
 			t.Fatalf("before cell %d there is room for %d", n, room)
@@ -42,7 +42,7 @@ func TestEvery31stCellIsMarked(t *testing.T) {
 }
 
 func TestSendmeOpensTheWindow(t *testing.T) {
-	s := NewSender(Default())
+	s := newSender(Default(), &scripted{size: 1_024})
 	for n := 1; n <= 1_024; n++ {
 		sendOne(s, n, epoch)
 	}
@@ -73,7 +73,7 @@ func TestSendmeRejects(t *testing.T) {
 		{"for the cell before", 31, tagOf(30), ErrWrongTag},
 		{"for the second mark first", 62, tagOf(62), ErrWrongTag},
 	} {
-		s := NewSender(Default())
+		s := newSender(Default(), &scripted{size: 1_024})
 		for n := 1; n <= tt.sent; n++ {
 			sendOne(s, n, epoch)
 		}
@@ -87,7 +87,7 @@ func TestSendmeRejects(t *testing.T) {
 }
 
 func TestSendmeRejectsEachWrongBit(t *testing.T) {
-	s := NewSender(Default())
+	s := newSender(Default(), &scripted{size: 1_024})
 	for n := 1; n <= 31; n++ {
 		sendOne(s, n, epoch)
 	}
@@ -108,7 +108,7 @@ func TestSendmeRejectsEachWrongBit(t *testing.T) {
 
 // A SENDME cannot come before the tag that it must carry is known.
 func TestSendmeForUnsealedCellIsNotOwed(t *testing.T) {
-	s := NewSender(Default())
+	s := newSender(Default(), &scripted{size: 1_024})
 	for n := 1; n <= 30; n++ {
 		sendOne(s, n, epoch)
 	}
@@ -149,7 +149,7 @@ func TestMisuseOfSenderPanics(t *testing.T) {
 					t.Error("no panic")
 				}
 			}()
-			misuse(NewSender(Default()))
+			misuse(newSender(Default(), &scripted{size: 1_024}))
 		})
 	}
 }
@@ -160,8 +160,9 @@ type scripted struct {
 	acks []ack
 }
 
-func (c *scripted) window() int { return c.size }
-func (c *scripted) acked(a ack) { c.acks = append(c.acks, a) }
+func (c *scripted) window() int             { return c.size }
+func (c *scripted) sent(int, time.Duration) {}
+func (c *scripted) acked(a ack)             { c.acks = append(c.acks, a) }
 
 func TestControllerLearnsFromEachSendme(t *testing.T) {
 	c := &scripted{size: 124}
@@ -177,8 +178,8 @@ func TestControllerLearnsFromEachSendme(t *testing.T) {
 		}
 	}
 	want := []ack{
-		{rtt: time.Second + 31*time.Millisecond, inflight: 62},
-		{rtt: time.Second, inflight: 31, blocked: true},
+		{sent: 30 * time.Millisecond, cells: 31, now: 1061 * time.Millisecond},
+		{sent: 61 * time.Millisecond, cells: 62, now: 1061 * time.Millisecond, blocked: true},
 	}
 	if len(c.acks) != 2 || c.acks[0] != want[0] || c.acks[1] != want[1] {
 		t.Errorf("it learnt %+v, want %+v", c.acks, want)
@@ -237,7 +238,8 @@ type modelSender struct {
 	inc, window int
 	tags        [][16]byte
 	times       []time.Time
-	acked       int // cells
+	cells       []int // on the way when each left
+	acked       int   // cells
 }
 
 func (m *modelSender) inflight() int { return len(m.tags) - m.acked }
@@ -272,6 +274,7 @@ func TestSenderMatchesModel(t *testing.T) {
 					}
 					now = now.Add(time.Microsecond)
 					m.tags, m.times = append(m.tags, tagOf(len(m.tags))), append(m.times, now)
+					m.cells = append(m.cells, m.inflight())
 					if mark := sendOne(s, len(m.tags)-1, now); mark != (len(m.tags)%m.inc == 0) {
 						t.Fatalf("cell %d of interval %d is marked: %v", len(m.tags), m.inc, mark)
 					}
@@ -282,12 +285,12 @@ func TestSenderMatchesModel(t *testing.T) {
 					if m.inflight() < m.inc {
 						break
 					}
-					tag, sent, before := m.tags[m.acked+m.inc-1], m.times[m.acked+m.inc-1], m.inflight()
+					tag, sent, way := m.tags[m.acked+m.inc-1], m.times[m.acked+m.inc-1], m.cells[m.acked+m.inc-1]
 					now = now.Add(time.Millisecond)
 					if err := errors.Join(s.Sendme(tag, now, false), m.sendme(tag)); err != nil {
 						t.Fatal(err)
 					}
-					if got, want := c.acks[len(c.acks)-1], (ack{rtt: now.Sub(sent), inflight: before}); got != want {
+					if got, want := c.acks[len(c.acks)-1], (ack{sent: sent.Sub(m.times[0]), cells: way, now: now.Sub(m.times[0])}); got != want {
 						t.Fatalf("the controller learnt %+v, want %+v", got, want)
 					}
 				}
