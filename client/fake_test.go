@@ -212,9 +212,10 @@ func (w *world) consensus(ctx context.Context, t link.Target, have *directory.Bu
 	return w.bundle, nil
 }
 
-func (w *world) skew() time.Duration    { return w.ahead }
-func (w *world) links() []link.LinkInfo { return nil }
-func (w *world) close() error           { return nil }
+func (w *world) follow(*directory.Consensus) {}
+func (w *world) skew() time.Duration         { return w.ahead }
+func (w *world) links() []link.LinkInfo      { return nil }
+func (w *world) close() error                { return nil }
 
 // kill has a relay refuse from now on, and destroys the circuits through it.
 func (w *world) kill(name string) {

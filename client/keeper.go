@@ -237,6 +237,7 @@ func (c *Client) probe(a *path.Attempt) {
 // adopt takes in a consensus, which is usable. Circuits that stand stay.
 func (c *Client) adopt(consensus *directory.Consensus) {
 	view := path.NewView(consensus, path.Options{SameSubnet: c.netfile.SameSubnet})
+	c.net.follow(consensus)
 	c.mu.Lock()
 	c.view = view
 	c.guards.Update(view, time.Now(), c.rng)

@@ -24,6 +24,8 @@ type network interface {
 	// consensus fetches one newer than have, which may be nil, and verifies it;
 	// opened and errors as in build.
 	consensus(ctx context.Context, t link.Target, have *directory.Bundle, opened func()) (*directory.Bundle, error)
+	// follow has circuits that begin from now on take the consensus' parameters.
+	follow(c *directory.Consensus)
 	// skew returns how far the clock of the last one linked to was ahead of
 	// ours, by its own word.
 	skew() time.Duration

@@ -89,7 +89,10 @@ func (nw *testNet) start(n, exits, unlisted int) {
 	list = list[unlisted:]
 	slices.SortFunc(list, func(a, b directory.Relay) int { return directory.CompareID(a.ID, b.ID) })
 	round, _ := nw.file.RoundAt(now)
-	b, _ := nw.signer.Sign(t, nw.signer.Consensus(round.Number, list), nil)
+	c := nw.signer.Consensus(round.Number, list)
+	// Not the default: who does not follow the consensus gets no circuit.
+	c.Params = []directory.Param{{Name: "cc_sendme_inc", Value: 40}}
+	b, _ := nw.signer.Sign(t, c, nil)
 	nw.source.b.Store(b)
 	mirrors := nw.relays[:3]
 	if unlisted > 0 {

@@ -12,6 +12,7 @@ import (
 	"tunic/cell/ceiling"
 	"tunic/cell/link"
 	"tunic/circuit"
+	"tunic/circuit/congestion"
 	"tunic/client/path"
 	"tunic/directory"
 	"tunic/directory/mirror"
@@ -35,13 +36,13 @@ const (
 type wire struct {
 	network *directory.Network
 	pool    *link.Pool
-	params  circuit.Params
-	ahead   atomic.Int64 // the last peer's clock, nanoseconds
+	params  atomic.Pointer[circuit.Params] // of circuits that begin now
+	ahead   atomic.Int64                   // the last peer's clock, nanoseconds
 }
 
 // newWire returns the network behind a client, which tells in and out what passes.
 func newWire(n *directory.Network, t link.Transport, log *slog.Logger, in, out *ceiling.Gauge) *wire {
-	return &wire{
+	w := &wire{
 		network: n,
 		pool: link.NewPool(link.Config{
 			Network: n.Digest(), Transport: t, MaxLinks: maxLinks, Log: log,
@@ -49,8 +50,13 @@ func newWire(n *directory.Network, t link.Transport, log *slog.Logger, in, out *
 			Padding: link.Padding{Low: paddingLow, High: paddingHigh},
 			Limits:  link.Limits{DialMemory: dialMemory},
 		}),
-		params: circuit.Params{Network: n.Digest()},
 	}
+	w.params.Store(&circuit.Params{Network: n.Digest()})
+	return w
+}
+
+func (w *wire) follow(c *directory.Consensus) {
+	w.params.Store(&circuit.Params{Network: w.network.Digest(), Congestion: congestion.FromConsensus(c.Param)})
 }
 
 // counted is no limit, and counts what passes.
@@ -80,8 +86,9 @@ func hopInfo(r *directory.Relay) circuit.HopInfo {
 }
 
 func (w *wire) build(ctx context.Context, p path.Path, limit time.Duration, opened func()) (builtCircuit, error) {
+	params := *w.params.Load()
 	c, err := w.first(ctx, linkTarget(p[path.Guard]), func(l *link.Link) (*circuit.Circuit, error) {
-		return circuit.Open(ctx, l, hopInfo(p[path.Guard]), w.params)
+		return circuit.Open(ctx, l, hopInfo(p[path.Guard]), params)
 	})
 	if err != nil {
 		return nil, err
@@ -149,7 +156,7 @@ func (w *wire) consensus(ctx context.Context, t link.Target, have *directory.Bun
 // dialDir opens a directory stream.
 func (w *wire) dialDir(ctx context.Context, t link.Target, opened func()) (net.Conn, error) {
 	c, err := w.first(ctx, t, func(l *link.Link) (*circuit.Circuit, error) {
-		return circuit.OpenDir(ctx, l, w.params)
+		return circuit.OpenDir(ctx, l, *w.params.Load())
 	})
 	if err != nil {
 		return nil, err

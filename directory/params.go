@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -21,6 +22,24 @@ type Param struct {
 
 func (p Param) valid() bool {
 	return isName(p.Name, MaxParamName, "_") && math.MinInt32 <= p.Value && p.Value <= math.MaxInt32
+}
+
+// Params returns parameters in the order of documents. A name or a number that none
+// can hold is an error.
+func Params(values map[string]int64) ([]Param, error) {
+	if len(values) > MaxParams {
+		return nil, fmt.Errorf("more than %d parameters", MaxParams)
+	}
+	params := make([]Param, 0, len(values))
+	for name, value := range values {
+		p := Param{name, value}
+		if !p.valid() {
+			return nil, fmt.Errorf("parameter %q = %d: a name has 1 to %d letters, digits and _, a number 32 bits", name, value, MaxParamName)
+		}
+		params = append(params, p)
+	}
+	slices.SortFunc(params, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
+	return params, nil
 }
 
 // encodeParams appends a line for each parameter.

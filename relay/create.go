@@ -299,7 +299,8 @@ func (r *Relay) answer(l *link.Link, id cell.CircuitID, key *keys.CircuitKey, ms
 	if !r.creates.wanted(l, id) {
 		return
 	}
-	reply, result, err := handshake.Answer(r.params.Network, r.id, key, msg, r.params.Grant, r.replay)
+	p := r.circuitParams()
+	reply, result, err := handshake.Answer(p.Network, r.id, key, msg, p.Grant, r.replay)
 	if err != nil {
 		r.giveUp(l, id, reasonOfHandshake(err), causeHandshake)
 		return
@@ -308,7 +309,7 @@ func (r *Relay) answer(l *link.Link, id cell.CircuitID, key *keys.CircuitKey, ms
 	if !r.creates.take(l, id) {
 		return
 	}
-	r.begin(l, id, result, circuit.KindTransit, reply)
+	r.begin(l, id, result, circuit.KindTransit, p, reply)
 	r.counts.handshakes.Add(1)
 }
 
@@ -343,12 +344,12 @@ func (r *Relay) receiveCreateDir(l *link.Link, id cell.CircuitID, body []byte) {
 	rand.Read(y[:]) // never fails
 	result := handshake.DirKeys((*[32]byte)(&x), (*[32]byte)(&y), l.Binding())
 	defer result.Wipe()
-	r.begin(l, id, result, circuit.KindDir, y[:])
+	r.begin(l, id, result, circuit.KindDir, r.circuitParams(), y[:])
 }
 
 // begin makes the hop and answers the client.
-func (r *Relay) begin(l *link.Link, id cell.CircuitID, result *handshake.Result, kind circuit.Kind, reply []byte) {
-	h, err := circuit.NewHop(l, id, result, kind, r, r.params)
+func (r *Relay) begin(l *link.Link, id cell.CircuitID, result *handshake.Result, kind circuit.Kind, p circuit.Params, reply []byte) {
+	h, err := circuit.NewHop(l, id, result, kind, r, p)
 	if err != nil { // the client has given up, the link is gone or full
 		l.Refuse(id, cell.ReasonResource)
 		return

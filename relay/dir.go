@@ -78,7 +78,7 @@ func (r *Relay) dialDir(ctx context.Context, a *directory.Authority) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := circuit.OpenDir(ctx, l, r.params)
+	c, err := circuit.OpenDir(ctx, l, r.circuitParams())
 	if err != nil {
 		return nil, err
 	}

@@ -36,8 +36,9 @@ type testNet struct {
 	t         testing.TB
 	network   *directory.Network
 	params    circuit.Params
-	memory    *linktest.Memory // nil: TCP on loopback
-	hosts     byte             // in memory
+	set       []directory.Param // by the consensus
+	memory    *linktest.Memory  // nil: TCP on loopback
+	hosts     byte              // in memory
 	authority *testAuthority
 	relays    []*testRelay
 }
@@ -308,7 +309,7 @@ func (nw *testNet) setConsensus(list []directory.Relay) {
 	c := &directory.Consensus{
 		Method: 1, Network: nw.network.Name, NetworkID: nw.network.Digest(),
 		ValidAfter: round.ValidAfter, FreshUntil: round.FreshUntil, ValidUntil: round.ValidUntil,
-		Weights: directory.WeightsOf(list), Relays: list,
+		Params: nw.set, Weights: directory.WeightsOf(list), Relays: list,
 	}
 	doc, err := c.Encode()
 	if err != nil {

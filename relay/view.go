@@ -8,6 +8,8 @@ import (
 
 	"tunic/cell/link"
 	"tunic/cell/work"
+	"tunic/circuit"
+	"tunic/circuit/congestion"
 	"tunic/directory"
 	"tunic/directory/keys"
 	"tunic/directory/mirror"
@@ -76,6 +78,16 @@ func leftOut(before map[keys.RelayID]former, old, b *directory.Bundle) map[keys.
 		}
 	}
 	return out
+}
+
+// circuitParams returns the parameters of circuits that begin now: the consensus',
+// unless the configuration sets some.
+func (r *Relay) circuitParams() circuit.Params {
+	p := r.params
+	if b := r.view.current(); b != nil && p.Congestion == (congestion.Params{}) {
+		p.Congestion = congestion.FromConsensus(b.Consensus.Param)
+	}
+	return p
 }
 
 // usable returns the newest consensus if it is still to be believed, else nil.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tunic/directory"
 	"tunic/directory/authority"
 	"tunic/directory/keys"
 	"tunic/relay"
@@ -14,6 +15,10 @@ import (
 // RunAuthority runs a directory authority until ctx ends: a relay that carries
 // nobody's circuits, whose directory is the authority's.
 func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
+	params, err := directory.Params(cfg.Params)
+	if err != nil {
+		return err
+	}
 	network, lock, err := cfg.open(o)
 	if err != nil {
 		return err
@@ -42,7 +47,9 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 	if err != nil {
 		return err
 	}
-	a, err := authority.New(authority.Config{Network: network, Keys: set, Dir: cfg.State, Pool: r.Pool(), Log: o.Log})
+	a, err := authority.New(authority.Config{
+		Network: network, Keys: set, Dir: cfg.State, Pool: r.Pool(), Params: params, Log: o.Log,
+	})
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}

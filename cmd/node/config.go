@@ -73,6 +73,8 @@ type AuthorityConfig struct {
 	Common
 	Nickname string           `toml:"nickname"`
 	Listen   []netip.AddrPort `toml:"listen"`
+	// Params are the parameters of the network that the authority votes for.
+	Params map[string]int64 `toml:"params"`
 }
 
 // Version is the version of this tree; releases change it.
