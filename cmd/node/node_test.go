@@ -241,6 +241,22 @@ func TestStartAfterACrash(t *testing.T) {
 	}
 }
 
+// TestAuthorityParams has an authority be given numbers of the network.
+func TestAuthorityParams(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authority.toml")
+	if err := os.WriteFile(path, []byte("[params]\ncc_alpha = 200\n\"cc.beta\" = 300\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var cfg node.AuthorityConfig
+	if err := node.Load(path, &cfg); err != nil || cfg.Params["cc_alpha"] != 200 {
+		t.Fatalf("loaded %v, %v", cfg.Params, err)
+	}
+	err := node.RunAuthority(t.Context(), cfg, node.Options{Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "cc.beta") {
+		t.Errorf("with a name that no vote can hold: %v", err)
+	}
+}
+
 // All that a node writes is for its own user alone.
 func TestFilesArePrivate(t *testing.T) {
 	if runtime.GOOS == "windows" {
