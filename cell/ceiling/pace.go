@@ -15,7 +15,7 @@ const ( // our choice
 	lookEvery = 250 * time.Millisecond
 	// busyRate is how many bytes a second are a load, and not the murmur of idle
 	// circuits.
-	busyRate = 1 << 20
+	busyRate = 4 << 20
 	// settled is how long there must have been no load until the guard looks less
 	// often.
 	settled = 2 * time.Second
@@ -27,6 +27,11 @@ const ( // our choice
 	// worthwhile is how many bytes more than after the last time, and at least a
 	// quarter of that, the process must have for giving back to be worth it.
 	worthwhile = 2 << 20
+	// What grows slowly, as by many handshakes, is no load: memory is given back for
+	// it once in releaseEvery at most, when the process has this many bytes more than
+	// after the last time, and at least a half of that.
+	slowGrowth   = 8 << 20
+	releaseEvery = time.Minute
 )
 
 // A usage is what the process has from the system.
@@ -54,6 +59,7 @@ type pace struct {
 	busy     time.Time // when there was a load last; zero: never
 	releases int       // made since then, 2 also where the first was not worth it
 	floor    uint64    // retained after the last release; 0: there was none
+	freed    time.Time // when that was
 }
 
 // A decision is what to do now, and when to decide again; next is 0 when nothing
@@ -83,9 +89,17 @@ func (p *pace) step(now time.Time, moved uint64, u usage) decision {
 	case p.releases == 1 && quiet >= releaseAgain:
 		d.release = true
 		p.releases = 2
+	case p.releases == 2 && p.grown(u):
+		d.release = now.Sub(p.freed) >= releaseEvery
+	}
+	if d.release {
+		p.freed = now
 	}
 	if d.next == 0 {
 		d.next = p.nextRelease(quiet)
+	}
+	if d.next == 0 && !d.release && p.grown(u) {
+		d.next = max(lookEvery, releaseEvery-now.Sub(p.freed))
 	}
 	return d
 }
@@ -105,6 +119,11 @@ func (p *pace) nextRelease(quiet time.Duration) time.Duration {
 // worthIt reports whether the process has grown since memory was given back.
 func (p *pace) worthIt(u usage) bool {
 	return p.floor == 0 || u.retained >= p.floor+max(worthwhile, p.floor/4)
+}
+
+// grown reports whether the process has grown much since.
+func (p *pace) grown(u usage) bool {
+	return p.floor > 0 && u.retained >= p.floor+max(slowGrowth, p.floor/2)
 }
 
 // released notes what is left after memory was given back.

@@ -130,3 +130,23 @@ func TestNearTheLimitTheGuardLooks(t *testing.T) {
 		}
 	}
 }
+
+// What grows though nothing counts as a load is given back too, once a minute at the
+// most; what does not shrink by it is not tried for again and again.
+func TestSlowGrowthIsGivenBack(t *testing.T) {
+	n := newPaced(t, 1<<30)
+	n.idle()
+	n.use.retained += 2 * slowGrowth
+	n.now = n.now.Add(time.Second)
+	got := n.idle()
+	if len(got) != 1 || got[0] > releaseEvery {
+		t.Fatalf("memory was given back after %v, want once within a minute", got)
+	}
+	for range 10 {
+		n.now = n.now.Add(time.Minute)
+		n.moved += notice
+		if got := n.idle(); len(got) != 0 {
+			t.Fatalf("memory that is in use was given back after %v", got)
+		}
+	}
+}

@@ -38,9 +38,13 @@ func BenchmarkIdleLinks(b *testing.B) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(time.Second) // each has sent padding
+		var grown runtime.MemStats
+		runtime.ReadMemStats(&grown) // stacks as they are while padding comes and goes
 		after := inUse()
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "heap-B/link")
+		b.ReportMetric(float64(after.HeapInuse-before.HeapInuse)/n, "spans-B/link")
 		b.ReportMetric(float64(after.StackInuse-before.StackInuse)/n, "stack-B/link")
+		b.ReportMetric(float64(grown.StackInuse-before.StackInuse)/n, "stack-B/link-grown")
 		b.ReportMetric(float64(runtime.NumGoroutine())/n, "goroutines/link")
 		for _, c := range conns {
 			c.Close()
