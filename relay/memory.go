@@ -20,7 +20,7 @@ const ( // our choice; bytes
 	// benchmarks of the same name measure.
 	idleLinkMemory   = 12 << 10 // cell/link, BenchmarkIdleLinks
 	circuitMemory    = 3 << 10  // BenchmarkIdleCircuits
-	streamMemory     = 12 << 10 // BenchmarkIdleStreams: two goroutines and their socket
+	streamMemory     = 16 << 10 // BenchmarkIdleStreams: two goroutines and their socket
 	dirStreamMemory  = 96 << 10 // a piece of an answer, net/http's buffers, a goroutine
 	handshakeMemory  = 4 << 10  // a CREATE that is put together or waits for a worker
 	resolveMemory    = 16 << 10 // a goroutine with a DNS exchange
