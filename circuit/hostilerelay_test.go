@@ -237,9 +237,9 @@ func TestCellBeforeCREATED(t *testing.T) {
 
 // TestAnswerThatIsNone has the relay answer CREATE with noise and wrong fragments.
 func TestAnswerThatIsNone(t *testing.T) {
-	nw := newNetwork(t, 1)
-	cl := newClient(nw)
 	for name, first := range map[string]byte{"noise": 0, "fragments out of order": 1} {
+		nw := newNetwork(t, 1)
+		cl := newClient(nw)
 		nw.relays[0].answerWith = func(lc answerer) {
 			for i := range cell.Fragments {
 				s := cell.NewSlot()
