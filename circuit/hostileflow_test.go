@@ -204,7 +204,7 @@ func TestFlowThatAnotherHopSays(t *testing.T) {
 			t.Errorf("%v of the guard: %v, want a protocol violation", m.Command, c.Err())
 		}
 
-		nw.relays[0].rawHops = nil
+		nw.relays[0].rawHops.Store(nil)
 		r := newClient(nw).buildRaw(t, 3)
 		hop := nw.relays[1].newest()
 		r.begin(exitHop, 1, "source", 200)

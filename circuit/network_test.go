@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,9 +84,9 @@ type relay struct {
 
 	beginDir func(s *circuit.Stream) // nil: one line
 
-	rawHops    chan *rawHop   // if set, the relay's hops are raw, and arrive here
-	before     cell.Command   // what a raw hop sends before CREATED; 0 for nothing
-	answerWith func(answerer) // if set, what the relay answers to CREATE
+	rawHops    atomic.Pointer[chan *rawHop] // if set, the relay's hops are raw, and arrive here
+	before     cell.Command                 // what a raw hop sends before CREATED; 0 for nothing
+	answerWith func(answerer)               // if set, what the relay answers to CREATE
 
 	mu       sync.Mutex
 	creating map[creation]*cell.Assembler
@@ -177,7 +178,7 @@ func (r *relay) accept(l *link.Link, id cell.CircuitID, result *handshake.Result
 		}
 		return
 	}
-	if r.rawHops != nil {
+	if r.rawHops.Load() != nil {
 		r.acceptRaw(l, id, result, k == circuit.KindDir, reply)
 		return
 	}

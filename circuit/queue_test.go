@@ -24,7 +24,7 @@ func TestFullQueueEndsTheCircuit(t *testing.T) {
 	r := newClient(nw).buildRaw(t, 2)
 	guard := nw.relays[0].only(t)
 	exit := <-hops
-	nw.relays[1].rawHops = nil
+	nw.relays[1].rawHops.Store(nil)
 	bystander := newClient(nw).build(3)
 
 	gate := make(chan struct{})

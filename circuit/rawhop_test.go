@@ -38,7 +38,7 @@ type rawHop struct {
 // goRaw makes the relay answer CREATE with raw hops, which arrive on the channel.
 func (r *relay) goRaw() <-chan *rawHop {
 	c := make(chan *rawHop, 16)
-	r.rawHops = c
+	r.rawHops.Store(&c)
 	return c
 }
 
@@ -76,7 +76,7 @@ func (r *relay) acceptRaw(l *link.Link, id cell.CircuitID, result *handshake.Res
 		cell.PutFragment(s.Body(), cell.AssembleCreated, i, reply)
 		in.Push(s, cell.Created, nil)
 	}
-	r.rawHops <- h
+	*r.rawHops.Load() <- h
 }
 
 // rawClientSide and rawNextSide are a raw hop as its two links know it.
