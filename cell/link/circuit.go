@@ -23,8 +23,11 @@ type Circuit struct {
 	closed     bool // takes no cells
 	active     bool // in the scheduler, in the writer's hand, or in a batch
 
-	count float64 // of cells sent; guarded by the scheduler's mutex, as is
-	bases int     // the base that count refers to
+	// Guarded by the scheduler's mutex.
+	count          float64  // of cells sent
+	bases          int      // the base that count refers to
+	place          int      // in the scheduler's heap, while it is there
+	before, behind *Circuit // in its line
 }
 
 // Link returns the link.
@@ -118,6 +121,9 @@ func (c *Circuit) dequeue(n int, weight float64) (list *cell.Slot, taken int) {
 	defer s.mu.Unlock()
 	c.rebase(s.bases)
 	c.count += float64(taken) * weight
+	if s.served += taken; len(s.heap) == 0 {
+		s.served = 0 // nobody else waits
+	}
 	if c.active {
 		s.push(c)
 	}

@@ -12,6 +12,12 @@ const ( // our choice
 	halfLife  = 30 * time.Second // (T) of the count of cells that decides who is next
 	rebaseAge = 256 * halfLife   // after which weights are brought down again: two hours
 	slack     = 4                // cells that a circuit may send beyond its turn, so that two bulk circuits do not alternate cell by cell
+
+	// Cells of each fairRound that the circuit sends which has waited longest,
+	// however much it has sent: the SENDMEs of a download must not wait for
+	// thousands of cells of quieter circuits, which whoever opens many makes.
+	fairCells = 2
+	fairRound = cell.RecordCells
 )
 
 // A scheduler decides which circuit of a link sends next: the one that has sent
@@ -23,6 +29,8 @@ const ( // our choice
 type scheduler struct {
 	mu      sync.Mutex
 	heap    []*Circuit // that have cells queued, the lowest count first
+	line    line       // the same circuits, the one that has waited longest first
+	served  int        // cells since one was taken because it had waited longest
 	control control
 	epoch   time.Time // when a cell weighs 1
 	bases   int       // rebases so far
@@ -69,35 +77,32 @@ func (c *Circuit) rebase(bases int) {
 // push puts a circuit that has cells in the heap. mu is held.
 func (s *scheduler) push(c *Circuit) {
 	c.rebase(s.bases)
+	s.line.add(c)
 	s.heap = append(s.heap, c)
-	i := len(s.heap) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if s.heap[parent].count <= c.count {
-			break
-		}
-		s.heap[i] = s.heap[parent]
-		i = parent
-	}
-	s.heap[i] = c
+	s.up(len(s.heap)-1, c)
 }
 
-// pop takes the circuit with the lowest count out of the heap, and returns how many
-// cells it may send before the next one's turn, at most room. mu is held. c is nil
-// if nobody has cells.
+// pop takes out the circuit that is next, and returns how many cells it may send
+// before another's turn, at most room: the one with the lowest count, and once in a
+// round the one that has waited longest. mu is held. c is nil if nobody has cells.
 func (s *scheduler) pop(weight float64, room int) (c *Circuit, n int) {
-	if len(s.heap) == 0 {
+	switch len(s.heap) {
+	case 0:
 		return nil, 0
-	}
-	c = s.heap[0]
-	last := len(s.heap) - 1
-	moved := s.heap[last]
-	s.heap[last] = nil
-	s.heap = s.heap[:last]
-	if last == 0 {
+	case 1:
+		c = s.heap[0]
+		s.remove(c)
 		return c, room
 	}
-	s.siftDown(moved)
+	if s.served >= fairRound-fairCells {
+		s.served = -fairCells
+		c = s.line.first
+		s.remove(c)
+		return c, min(room, fairCells)
+	}
+	room = min(room, fairRound-fairCells-s.served)
+	c = s.heap[0]
+	s.remove(c)
 	ahead := (s.heap[0].count - c.count) / weight
 	if ahead >= float64(room) {
 		return c, room
@@ -105,10 +110,36 @@ func (s *scheduler) pop(weight float64, room int) (c *Circuit, n int) {
 	return c, min(room, int(ahead)+slack)
 }
 
-// siftDown puts c, for which the root is free, in its place.
-func (s *scheduler) siftDown(c *Circuit) {
-	i, n := 0, len(s.heap)
-	for {
+// remove takes c out of the heap. mu is held.
+func (s *scheduler) remove(c *Circuit) {
+	s.line.remove(c)
+	last := len(s.heap) - 1
+	moved := s.heap[last]
+	s.heap[last] = nil
+	s.heap = s.heap[:last]
+	if moved != c {
+		s.down(s.up(c.place, moved), moved)
+	}
+}
+
+// up puts c, for which place i is free, there or nearer to the root, and returns
+// where.
+func (s *scheduler) up(i int, c *Circuit) int {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if s.heap[parent].count <= c.count {
+			break
+		}
+		s.set(i, s.heap[parent])
+		i = parent
+	}
+	s.set(i, c)
+	return i
+}
+
+// down moves c from place i away from the root until it is in order.
+func (s *scheduler) down(i int, c *Circuit) {
+	for n := len(s.heap); ; {
 		child := 2*i + 1
 		if child >= n {
 			break
@@ -119,10 +150,39 @@ func (s *scheduler) siftDown(c *Circuit) {
 		if c.count <= s.heap[child].count {
 			break
 		}
-		s.heap[i] = s.heap[child]
+		s.set(i, s.heap[child])
 		i = child
 	}
-	s.heap[i] = c
+	s.set(i, c)
+}
+
+func (s *scheduler) set(i int, c *Circuit) { s.heap[i], c.place = c, i }
+
+// A line is a list of circuits, the one that was added first first.
+type line struct{ first, last *Circuit }
+
+func (w *line) add(c *Circuit) {
+	c.before, c.behind = w.last, nil
+	if w.last == nil {
+		w.first = c
+	} else {
+		w.last.behind = c
+	}
+	w.last = c
+}
+
+func (w *line) remove(c *Circuit) {
+	if c.before == nil {
+		w.first = c.behind
+	} else {
+		c.before.behind = c.behind
+	}
+	if c.behind == nil {
+		w.last = c.before
+	} else {
+		c.behind.before = c.before
+	}
+	c.before, c.behind = nil, nil
 }
 
 // activate puts a circuit in the heap. took says that it was nobody's turn and is
@@ -220,6 +280,9 @@ func (s *scheduler) stop() []*Circuit {
 	defer s.mu.Unlock()
 	s.stopped = true
 	rest := s.heap
+	for _, c := range rest {
+		s.line.remove(c)
+	}
 	s.heap, s.control = nil, control{}
 	return rest
 }

@@ -77,6 +77,34 @@ func TestQuietCircuitGoesFirst(t *testing.T) {
 	}
 }
 
+// However many quieter circuits have cells all the time, one that has sent much gets
+// its turn: within as many cells as one round for each circuit.
+func TestQuietCircuitsStarveNobody(t *testing.T) {
+	l := bareLink(Config{})
+	bulk := openCircuit(t, l)
+	pushN(t, bulk, 3000, nil)
+	now := time.Now()
+	for range 96 {
+		nextRecord(l, now)
+	}
+	var quiet []*Circuit
+	for range 20 {
+		c := openCircuit(t, l)
+		pushN(t, c, 100, nil)
+		quiet = append(quiet, c)
+	}
+	for sent := 0; ; {
+		rec := nextRecord(l, now)
+		sent += len(rec)
+		if count(rec, bulk) > 0 {
+			break
+		}
+		if sent > fairRound*(len(quiet)+1) {
+			t.Fatalf("%d cells of quieter circuits, none of the one that has waited longest", sent)
+		}
+	}
+}
+
 func TestBulkCircuitsShareEqually(t *testing.T) {
 	l := bareLink(Config{})
 	var all []*Circuit
@@ -154,6 +182,8 @@ func sendOne(t *rapid.T, l *Link, now time.Time, model map[*Circuit]float64) {
 	s.mu.Lock()
 	weight := s.weight(now)
 	active := append([]*Circuit(nil), s.heap...)
+	longest := s.line.first
+	fair := len(s.heap) > 1 && s.served >= fairRound-fairCells
 	c, _ := s.pop(weight, 1)
 	s.mu.Unlock()
 	if c == nil {
@@ -162,8 +192,11 @@ func sendOne(t *rapid.T, l *Link, now time.Time, model map[*Circuit]float64) {
 		}
 		return
 	}
+	if fair && c != longest {
+		t.Fatal("popped another circuit than the one that has waited longest")
+	}
 	for _, o := range active {
-		if model[o] < model[c]*(1-1e-6)-1e-9 {
+		if !fair && model[o] < model[c]*(1-1e-6)-1e-9 {
 			t.Fatalf("popped a circuit that has sent %v, another has sent %v", model[c], model[o])
 		}
 	}
