@@ -16,49 +16,50 @@ import (
 // TestXOffStopsOneStream fills a stream that nobody reads, goes on with another,
 // and reads the first to its end.
 func TestXOffStopsOneStream(t *testing.T) {
-	nw := newNetwork(t, 3)
-	exit := nw.relays[2]
-	read := make(chan struct{})
-	sum := make(chan [32]byte, 1)
-	exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-		exit.work.Go(func() {
-			if req.Host == "echo" {
-				serve(s, req)
-				return
-			}
-			defer s.Close()
-			s.Connect(cell.ConnectedReply{})
-			<-read
-			h := sha256.New()
-			io.Copy(h, s)
-			sum <- [32]byte(h.Sum(nil))
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		exit := nw.relays[2]
+		read := make(chan struct{})
+		sum := make(chan [32]byte, 1)
+		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
+			exit.work.Go(func() {
+				if req.Host == "echo" {
+					serve(s, req)
+					return
+				}
+				defer s.Close()
+				s.Connect(cell.ConnectedReply{})
+				<-read
+				h := sha256.New()
+				io.Copy(h, s)
+				sum <- [32]byte(h.Sum(nil))
+			})
+		}
+		c := newClient(nw).build(3)
+		s, err := c.Dial(t.Context(), "slow", 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		const size = 4 << 20
+		noise := newNoise()
+		s.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		sent, err := s.ReadFrom(io.LimitReader(noise, size))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || sent < circuit.XOffLimit || sent > size/2 {
+			t.Fatalf("sent %d bytes of %d, %v; want XOFF to stop it", sent, size, err)
+		}
+		if err := echo(c); err != nil {
+			t.Fatalf("another stream: %v", err)
+		}
+		close(read)
+		s.SetWriteDeadline(time.Time{})
+		within(t, "the rest", func() error {
+			_, err := s.ReadFrom(io.LimitReader(skipped(sent), size-sent))
+			return errors.Join(err, s.CloseWrite())
 		})
-	}
-	c := newClient(nw).build(3)
-	s, err := c.Dial(t.Context(), "slow", 1, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	const size = 4 << 20
-	noise := newNoise()
-	s.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	sent, err := s.ReadFrom(io.LimitReader(noise, size))
-	if !errors.Is(err, os.ErrDeadlineExceeded) || sent < circuit.XOffLimit || sent > size/2 {
-		t.Fatalf("sent %d bytes of %d, %v; want XOFF to stop it", sent, size, err)
-	}
-	if err := echo(c); err != nil {
-		t.Fatalf("another stream: %v", err)
-	}
-	close(read)
-	s.SetWriteDeadline(time.Time{})
-	within(t, "the rest", func() error {
-		_, err := s.ReadFrom(io.LimitReader(skipped(sent), size-sent))
-		return errors.Join(err, s.CloseWrite())
+		if got := await(t, "the digest", sum); got != noiseSum(size) {
+			t.Error("the exit read other bytes than were sent")
+		}
 	})
-	if got := await(t, "the digest", sum); got != noiseSum(size) {
-		t.Error("the exit read other bytes than were sent")
-	}
 }
 
 // skipped returns noise from byte n on.

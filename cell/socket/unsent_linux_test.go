@@ -42,7 +42,7 @@ func taken(t *testing.T, limit int) int {
 	if limit > 0 {
 		socket.LimitUnsent(out, limit)
 	}
-	out.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	out.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
 	n, _ := out.Write(make([]byte, 64<<20))
 	return n
 }
