@@ -15,12 +15,12 @@ import (
 // stacks: at the node that accepted it, after its handshake and some padding. The
 // other ends are bare connections, some 0.6 KB each, which count with it.
 func BenchmarkIdleLinks(b *testing.B) {
-	const n = 2000
+	const n = 9500 // both ends of each, in the 20,000 files that many systems allow
 	relay := linktest.NewRelay()
 	cfg := relay.Config(&linktest.Handler{})
 	cfg.Transport, cfg.MaxLinks = link.TCP{}, 3*n
 	cfg.Limits = link.Limits{SourceLinks: n, SourceRate: 1e6, SourceBurst: n}
-	cfg.Padding = link.Padding{Low: 200 * time.Millisecond, High: 400 * time.Millisecond}
+	cfg.Padding = link.Padding{Low: time.Second, High: 2 * time.Second}
 	p := linktest.NewPool(b, cfg)
 	target := relay.Target(linktest.Serve(b, p, cfg.Transport, "127.0.0.1"))
 	for range b.N {
@@ -31,13 +31,13 @@ func BenchmarkIdleLinks(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			linktest.Initiate(b, conn, target, linktest.Options{Padding: [4]byte{0, 200, 1, 144}})
+			linktest.Initiate(b, conn, target, linktest.Options{Padding: [4]byte{3, 232, 7, 208}})
 			conns = append(conns, conn)
 		}
 		for len(p.Links()) < n {
 			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(time.Second) // each has sent padding
+		time.Sleep(2 * time.Second) // each has sent padding
 		var grown runtime.MemStats
 		runtime.ReadMemStats(&grown) // stacks as they are while padding comes and goes
 		after := inUse()
