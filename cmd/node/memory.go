@@ -51,7 +51,7 @@ func (o Options) tuneMemory(ceiling int64) (giveBack func()) {
 		return nil
 	}
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(ceiling + ceiling/4 + ownMemory)
+		debug.SetMemoryLimit(ceiling + ceiling/16 + ownMemory)
 	}
 	return release
 }
