@@ -17,12 +17,13 @@ var errAnswerTimeout = errors.New("no answer from the exit in time")
 // [ErrTooManyStreams], [ErrBusy], [ErrNotAllowed], the circuit's, or that the
 // host or port cannot be asked for.
 func (c *Circuit) Begin(host string, port uint16, flags cell.BeginFlags) (*Stream, error) {
-	return c.BeginWith(host, port, flags, nil)
+	return c.BeginWith(context.Background(), host, port, flags, nil)
 }
 
 // BeginWith is Begin and Write of first in one: as far as the circuit's window
-// allows both leave in one record.
-func (c *Circuit) BeginWith(host string, port uint16, flags cell.BeginFlags, first []byte) (*Stream, error) {
+// allows both leave in one record. For the rest it waits, 60 s at most: when that
+// time or ctx ends, the stream is given up and the error is the reason.
+func (c *Circuit) BeginWith(ctx context.Context, host string, port uint16, flags cell.BeginFlags, first []byte) (*Stream, error) {
 	if c.forDir {
 		return nil, ErrNotAllowed
 	}
@@ -30,7 +31,7 @@ func (c *Circuit) BeginWith(host string, port uint16, flags cell.BeginFlags, fir
 	if err != nil {
 		return nil, fmt.Errorf("begin stream: %w", err)
 	}
-	return c.begin(cell.Begin, data, first)
+	return c.begin(ctx, cell.Begin, data, first)
 }
 
 // Dial is Begin and waits until the exit is connected. An error that is an
@@ -45,7 +46,9 @@ func (c *Circuit) Dial(ctx context.Context, host string, port uint16, flags cell
 
 // BeginDir opens a stream to the directory of the last hop and returns at once, as
 // Begin does: a request that is written to it costs one round trip, not two.
-func (c *Circuit) BeginDir() (*Stream, error) { return c.begin(cell.BeginDir, nil, nil) }
+func (c *Circuit) BeginDir() (*Stream, error) {
+	return c.begin(context.Background(), cell.BeginDir, nil, nil)
+}
 
 // DialDir is BeginDir and waits until the directory has taken the stream.
 func (c *Circuit) DialDir(ctx context.Context) (*Stream, error) {
@@ -57,7 +60,7 @@ func (c *Circuit) DialDir(ctx context.Context) (*Stream, error) {
 }
 
 // begin asks the last hop for a stream, and sends first on it.
-func (c *Circuit) begin(cmd cell.RelayCommand, data, first []byte) (*Stream, error) {
+func (c *Circuit) begin(ctx context.Context, cmd cell.RelayCommand, data, first []byte) (*Stream, error) {
 	s := newStream(&c.end)
 	s.circ = c
 	if err := c.table.choose(entry{stream: s}, func(id cell.StreamID) { s.id = id }); err != nil {
@@ -69,11 +72,27 @@ func (c *Circuit) begin(cmd cell.RelayCommand, data, first []byte) (*Stream, err
 		c.check(err)
 		return nil, err
 	}
-	if _, err := s.Write(first[n:]); err != nil {
+	if err := s.writeEarly(ctx, first[n:]); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// writeEarly is Write for as long as ctx and an exit's answer may last: a window that
+// is full may stay so. The stream is closed when that time ends.
+func (s *Stream) writeEarly(ctx context.Context, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errAnswerTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	_, err := s.Write(p)
+	if !stop() { // ctx ended first: what Write says is only the consequence
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // sendBegin queues the request for s and as much of first as can go at once.

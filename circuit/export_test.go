@@ -37,14 +37,15 @@ func (s *Stream) Unread() int {
 
 // Numbers that tests outside of the package check.
 const (
-	XOffLimit  = xoffLimit
-	XOffAtOnce = xoffAtOnce
-	XOffGrace  = xoffGrace
-	MaxEarly   = maxEarly
-	HopTimeout = hopTimeout
-	SleepAfter = sleepAfter
-	MaxLate    = maxLate
-	ReadSize   = readSize
+	XOffLimit     = xoffLimit
+	XOffAtOnce    = xoffAtOnce
+	XOffGrace     = xoffGrace
+	MaxEarly      = maxEarly
+	HopTimeout    = hopTimeout
+	AnswerTimeout = answerTimeout
+	SleepAfter    = sleepAfter
+	MaxLate       = maxLate
+	ReadSize      = readSize
 
 	MaxUnread      = maxUnread
 	MaxUnreadOfAny = maxUnreadOfAny

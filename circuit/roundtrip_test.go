@@ -34,7 +34,7 @@ func TestRoundTrips(t *testing.T) {
 		c := cl.build(3)
 		took("a circuit over links that are there", 1+2+3)
 
-		s, err := c.BeginWith("echo", 7, 0, []byte("ping"))
+		s, err := c.BeginWith(t.Context(), "echo", 7, 0, []byte("ping"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ func (e *early) follow(s stream) (finish func()) {
 // connect begins a stream and waits for the exit's answer. What comes meanwhile has
 // been sent when it returns.
 func (c *Client) connect(ctx context.Context, e *entry, t target, first *early) (stream, error) {
-	s, err := e.circuit.Begin(t.host, t.port, t.flags, first.now())
+	s, err := e.circuit.Begin(ctx, t.host, t.port, t.flags, first.now())
 	if err != nil {
 		return nil, err
 	}

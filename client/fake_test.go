@@ -320,7 +320,7 @@ func (c *fakeCircuit) Streams() int {
 	return c.open
 }
 
-func (c *fakeCircuit) Begin(host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
+func (c *fakeCircuit) Begin(_ context.Context, host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {

@@ -38,7 +38,7 @@ type network interface {
 // A builtCircuit is the client's end of a whole circuit; *circuit.Circuit is
 // one but for the type of Begin.
 type builtCircuit interface {
-	Begin(host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error)
+	Begin(ctx context.Context, host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error)
 	Resolve(ctx context.Context, r cell.ResolveRequest) (cell.ResolvedReply, error)
 	Streams() int
 	Heard() uint64 // how much has come from its far end

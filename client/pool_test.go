@@ -19,7 +19,7 @@ import (
 // standing is a circuit that does nothing.
 type standing struct{ done chan struct{} }
 
-func (s *standing) Begin(string, uint16, cell.BeginFlags, []byte) (stream, error) {
+func (s *standing) Begin(context.Context, string, uint16, cell.BeginFlags, []byte) (stream, error) {
 	return nil, errRefused
 }
 func (s *standing) Resolve(context.Context, cell.ResolveRequest) (cell.ResolvedReply, error) {

@@ -179,8 +179,8 @@ func (w *wire) close() error { return w.pool.Close() }
 // built makes a circuit's streams an interface.
 type built struct{ *circuit.Circuit }
 
-func (b built) Begin(host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
-	s, err := b.Circuit.BeginWith(host, port, flags, first)
+func (b built) Begin(ctx context.Context, host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
+	s, err := b.Circuit.BeginWith(ctx, host, port, flags, first)
 	if err != nil { // a nil *Stream must not become a stream
 		return nil, err
 	}
