@@ -15,13 +15,6 @@ const ( // our choice
 	flowRate = 4 << 20
 	// flowEvery is how often that is looked at.
 	flowEvery = 50 * time.Millisecond
-	// restShare is how many times what handshakes cost their workers rest while cells
-	// flow. Workers are half of the processors at most, so a quarter of that half
-	// stays for handshakes: an eighth of all.
-	restShare = 3
-	// leastRest is what is saved up before a worker rests: sleeping costs too, and a
-	// handful of handshakes after a pause need none.
-	leastRest = 5 * time.Millisecond
 	// dialRate is how many destinations a second and processor are dialled while
 	// cells flow, after dialBurst at once: each costs some 0.15 ms, so a tenth of all.
 	// A stream waits for its turn for dialWait at most.
@@ -35,8 +28,8 @@ const ( // our choice
 	dialEvery = 100 * time.Millisecond
 )
 
-// A breath has workers of handshakes rest and dials wait while cells flow, so that a
-// flood of either does not take the processors from cells under way.
+// A breath tells workers of handshakes that cells flow, so that they rest, and has dials
+// wait meanwhile: a flood of either does not take the processors from cells under way.
 type breath struct {
 	moved func() uint64 // bytes of both directions so far; fixed
 
@@ -44,8 +37,6 @@ type breath struct {
 	at      time.Time  // when moved was last asked
 	bytes   uint64     // what it said
 	flowing bool
-	owed    time.Duration // of rest
-	last    time.Time     // when a handshake was done last
 
 	paced time.Time // when the rate of dials was changed last
 
@@ -73,8 +64,12 @@ func (b *breath) onTime(now time.Time, late time.Duration) {
 	}
 }
 
-// flowsLocked reports whether cells flow.
-func (b *breath) flowsLocked(now time.Time) bool {
+// flows reports whether cells flow.
+func (b *breath) flows() bool { return b.flowsAt(time.Now()) }
+
+func (b *breath) flowsAt(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if passed := now.Sub(b.at); passed >= flowEvery {
 		n := b.moved()
 		b.flowing = !b.at.IsZero() && float64(n-b.bytes) >= flowRate*passed.Seconds()
@@ -87,10 +82,7 @@ func (b *breath) flowsLocked(now time.Time) bool {
 // whether that was short enough.
 func (b *breath) mayDial(ctx context.Context) bool {
 	now := time.Now()
-	b.mu.Lock()
-	flowing := b.flowsLocked(now)
-	b.mu.Unlock()
-	if !flowing {
+	if !b.flowsAt(now) {
 		return true
 	}
 	turn := b.dials.ReserveN(now, 1)
@@ -108,23 +100,4 @@ func (b *breath) mayDial(ctx context.Context) bool {
 	woke := time.Now()
 	b.onTime(woke, woke.Sub(now)-d)
 	return true
-}
-
-// rest returns how long a worker rests after a handshake that has cost so much.
-func (b *breath) rest(cost time.Duration) time.Duration { return b.restAt(time.Now(), cost) }
-
-func (b *breath) restAt(now time.Time, cost time.Duration) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	flowing := b.flowsLocked(now)
-	idle := now.Sub(b.last) - cost
-	b.last = now
-	b.owed = max(0, b.owed-max(0, idle))
-	if !flowing {
-		return 0
-	}
-	if b.owed += restShare * cost; b.owed < leastRest {
-		return 0
-	}
-	return b.owed
 }

@@ -8,32 +8,21 @@ import (
 	"time"
 )
 
-// Workers take a quarter of their time while cells flow, and all of it while none
-// do; a few handshakes wait for nothing.
-func TestHandshakesRestWhileCellsFlow(t *testing.T) {
-	const cost = 250 * time.Microsecond
+// Cells flow from a rate on, by what moved since the last look.
+func TestCellsFlowFromARateOn(t *testing.T) {
 	for _, row := range []struct {
-		name     string
-		rate     float64 // bytes a second that flow
-		gap      time.Duration
-		from, to float64 // share of the time that handshakes take
-	}{
-		{"no cells", 0, 0, 0.999, 1},
-		{"few cells", flowRate / 2, 0, 0.999, 1},
-		{"many cells", 20 * flowRate, 0, 0.24, 0.28},
-		{"many cells, handshakes now and then", 20 * flowRate, 10 * time.Millisecond, 0.024, 0.0245},
-	} {
+		rate float64
+		want bool
+	}{{0, false}, {0.9 * flowRate, false}, {1.1 * flowRate, true}, {20 * flowRate, true}} {
 		now := time.Unix(1_800_000_000, 0)
 		start := now
 		b := newBreath(func() uint64 { return uint64(row.rate * now.Sub(start).Seconds()) })
-		var worked time.Duration
-		for now.Sub(start) < 10*time.Second {
-			now = now.Add(cost)
-			worked += cost
-			now = now.Add(b.restAt(now, cost) + row.gap)
+		if b.flowsAt(now) {
+			t.Error("cells flow before any were counted")
 		}
-		if share := worked.Seconds() / now.Sub(start).Seconds(); share < row.from || share > row.to {
-			t.Errorf("%s: handshakes take %.4f of the time, want %.3f to %.3f", row.name, share, row.from, row.to)
+		now = now.Add(flowEvery)
+		if got := b.flowsAt(now); got != row.want {
+			t.Errorf("at %.0f bytes a second: flows = %v, want %v", row.rate, got, row.want)
 		}
 	}
 }

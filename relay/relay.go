@@ -186,7 +186,7 @@ func New(cfg Config) (*Relay, error) {
 	r.memory = r.newGuard()
 	r.refusals = rate.NewLimiter(rate.Limit(refusalRate*runtime.GOMAXPROCS(0)), refusalBurst)
 	r.breath = newBreath(func() uint64 { return r.memory.In.Total() + r.memory.Out.Total() })
-	r.work = work.New(work.Config{Rest: r.breath.rest})
+	r.work = work.New(work.Config{Busy: r.breath.flows})
 	r.read, r.write = newMeter(&r.memory.In), newMeter(&r.memory.Out)
 	r.creates.links = make(map[*link.Link]*linkCreates)
 	r.hops.all = make(map[*circuit.Hop]*allowance)
@@ -254,7 +254,7 @@ func (r *Relay) linkConfig() link.Config {
 		Network: r.params.Network, ID: r.id, Keys: r.cfg.Keys.LinkKeys, Proof: r.cfg.Keys.Proof,
 		Classify: r.view.classify, SourceClass: r.view.classifyAddr,
 		Handler: r, ReadLimit: r.read, WriteLimit: r.write, MaxLinks: r.cfg.MaxLinks,
-		Transport: r.cfg.Transport, Limits: limits, Log: r.log, Rest: r.breath.rest,
+		Transport: r.cfg.Transport, Limits: limits, Log: r.log, Busy: r.breath.flows,
 	}
 }
 

@@ -73,13 +73,13 @@ type Config struct {
 	Classify    func(id keys.RelayID) work.Class // of a proven peer; nil: all are relays
 	SourceClass func(addr netip.Addr) work.Class // a hint before the handshake, by the address alone; nil: all strangers
 
-	Handler    Handler                                // nil: circuits of the peer's are refused
-	ReadLimit  Limiter                                // nil: none
-	WriteLimit Limiter                                // nil: none
-	Transport  Transport                              // nil: TCP
-	Rest       func(cost time.Duration) time.Duration // of workers for handshakes; see work.Config
-	MaxLinks   int                                    // a third is kept for authorities, a third for relays, see work.Class; 12,288
-	Padding    Padding                                // of a client, and the most frequent that a relay grants one; see [Padding]
+	Handler    Handler     // nil: circuits of the peer's are refused
+	ReadLimit  Limiter     // nil: none
+	WriteLimit Limiter     // nil: none
+	Transport  Transport   // nil: TCP
+	Busy       func() bool // whether workers for handshakes rest; see work.Config
+	MaxLinks   int         // a third is kept for authorities, a third for relays, see work.Class; 12,288
+	Padding    Padding     // of a client, and the most frequent that a relay grants one; see [Padding]
 	Limits     Limits
 	Log        *slog.Logger // nil: silent
 }

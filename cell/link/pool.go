@@ -57,7 +57,7 @@ func NewPool(cfg Config) *Pool {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if cfg.Keys != nil { // it listens
-		p.work = work.New(work.Config{Workers: cfg.Limits.Workers, Rest: cfg.Rest})
+		p.work = work.New(work.Config{Workers: cfg.Limits.Workers, Busy: cfg.Busy})
 		p.replay = hybrid.NewReplay()
 	}
 	return p

@@ -81,10 +81,10 @@ type Config struct {
 	// MaxAge is the longest that an entry waits; then it is dropped. 5 s by
 	// default.
 	MaxAge time.Duration
-	// Rest is told what each entry has cost, and returns how long its worker waits
-	// before the next one: how a node keeps processors for work that has no pool.
-	// nil: not at all.
-	Rest func(cost time.Duration) time.Duration
+	// Busy reports whether the node needs its processors for work that has no pool.
+	// It is asked after each entry; each worker then rests for three times what its
+	// entries cost. nil: never.
+	Busy func() bool
 }
 
 const ( // our choice; the first three are C tor's
@@ -223,6 +223,7 @@ func (p *Pool) delayLocked(class Class, source uint64) time.Duration {
 
 // work runs entries until the pool is closed.
 func (p *Pool) work() {
+	var d debt
 	for {
 		e, late, ok := p.next()
 		switch {
@@ -233,17 +234,15 @@ func (p *Pool) work() {
 		default:
 			started := time.Now()
 			e.run()
-			p.rest(time.Since(started))
+			ended := time.Now()
+			cost := ended.Sub(started)
+			p.rest(cost, d.add(ended, cost, p.cfg.Busy != nil && p.cfg.Busy()))
 		}
 	}
 }
 
-// rest notes what an entry has cost, with the rest after it: others wait for both.
-func (p *Pool) rest(cost time.Duration) {
-	var d time.Duration
-	if p.cfg.Rest != nil {
-		d = p.cfg.Rest(cost)
-	}
+// rest notes what an entry has cost, with the rest d after it: others wait for both.
+func (p *Pool) rest(cost, d time.Duration) {
 	p.learn(cost + d)
 	if d <= 0 {
 		return
