@@ -110,7 +110,7 @@ func (c *Circuit) sendBegin(s *Stream, cmd cell.RelayCommand, data, first []byte
 	}
 	s.sent.Store(true)
 	n, err = t.data(s.id, first, &s.batch)
-	s.tx.flow.sent += int64(n)
+	s.tx.flow.data(n)
 	return n, err
 }
 

@@ -63,3 +63,54 @@ func expectBehindData(t *testing.T, h *rawHop, c cell.RelayCommand) rawMessage {
 		}
 	}
 }
+
+// TestEarlyDataCounts has the exit stop a stream as soon as it may: what went with
+// BEGIN counts like any data.
+func TestEarlyDataCounts(t *testing.T) {
+	inVirtualTime(t, 1, func(t *testing.T, nw *network) {
+		hops := nw.relays[0].goRaw()
+		c := newClient(nw).build(1)
+		h := <-hops
+		opened := make(chan *circuit.Stream, 1)
+		go func() { // ends when all is sent
+			s, err := c.BeginWith(t.Context(), "any", 1, 0, make([]byte, costCells*cell.MaxData))
+			if err != nil {
+				t.Error(err)
+			}
+			opened <- s
+		}()
+		id := h.connect(t)
+		k := newSink(t, h)
+		k.until(id, costCells*cell.MaxData)
+		s := <-opened
+		if sent, _ := s.Moved(); sent != costCells*cell.MaxData {
+			t.Errorf("%d bytes sent, want %d", sent, costCells*cell.MaxData)
+		}
+		h.send(cell.XOff, id, nil)
+		goesOn(t, c, h)
+		c.Close()
+		synctest.Wait()
+	})
+}
+
+// TestEarlyDataGoesWithBEGIN weighs what a client writes: one record for both.
+func TestEarlyDataGoesWithBEGIN(t *testing.T) {
+	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+		cl := newClient(nw)
+		c := cl.build(3)
+		synctest.Wait()
+		before := cl.pool.Links()[0].Written
+		s, err := c.BeginWith(t.Context(), "hold", 1, 0, make([]byte, 2*cell.MaxData))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		const record = 2 + 3*cell.Size + 16 // BEGIN and two DATA
+		if n := cl.pool.Links()[0].Written - before; n != record {
+			t.Errorf("%d bytes written, want %d: one record", n, record)
+		}
+		s.Close()
+		c.Close()
+		synctest.Wait()
+	})
+}
