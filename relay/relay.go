@@ -121,6 +121,7 @@ type Relay struct {
 	write    *meter
 	memory   *ceiling.Guard
 	breath   *breath
+	turns    *turns        // of dials
 	refusals *rate.Limiter // circuits refused for want of resources
 	started  time.Time
 	tested   tested           // owned by keepPublished
@@ -186,6 +187,7 @@ func New(cfg Config) (*Relay, error) {
 	r.memory = r.newGuard()
 	r.refusals = rate.NewLimiter(rate.Limit(refusalRate*runtime.GOMAXPROCS(0)), refusalBurst)
 	r.breath = newBreath(func() uint64 { return r.memory.In.Total() + r.memory.Out.Total() })
+	r.turns = newTurns(r.breath.flows)
 	r.work = work.New(work.Config{Busy: r.breath.flows})
 	r.read, r.write = newMeter(&r.memory.In), newMeter(&r.memory.Out)
 	r.creates.links = make(map[*link.Link]*linkCreates)

@@ -129,6 +129,7 @@ func (r *Relay) drain() {
 	r.dirs.Close()
 	r.pool.Close()
 	r.work.Close()
+	r.turns.close()
 	if r.cfg.Transit {
 		r.saveHistory()
 	}

@@ -157,7 +157,7 @@ func (r *Relay) dial(s *circuit.Stream, req cell.BeginRequest) (net.Conn, cell.C
 		r.counts.refuse(causeOneHop)
 		return nil, cell.ConnectedReply{}, cell.EndPolicy
 	}
-	if !r.breath.mayDial(ctx) {
+	if !r.turns.mayDial(ctx, r.hops.serialOf(s.Hop())) {
 		r.counts.refuse(causeStreams)
 		return nil, cell.ConnectedReply{}, cell.EndResource
 	}
