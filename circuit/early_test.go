@@ -93,24 +93,29 @@ func TestEarlyDataCounts(t *testing.T) {
 	})
 }
 
-// TestEarlyDataGoesWithBEGIN weighs what a client writes: one record for both.
+// TestEarlyDataGoesWithBEGIN weighs what the guard reads: one record for both.
 func TestEarlyDataGoesWithBEGIN(t *testing.T) {
-	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
-		cl := newClient(nw)
-		c := cl.build(3)
-		synctest.Wait()
-		before := cl.pool.Links()[0].Written
-		s, err := c.BeginWith(t.Context(), "hold", 1, 0, make([]byte, 2*cell.MaxData))
-		if err != nil {
-			t.Fatal(err)
+	nw := newNetwork(t, 1) // over TCP: a client writes at once, in its own goroutine
+	hops := nw.relays[0].goRaw()
+	c := newClient(nw).build(1)
+	h := <-hops
+	if _, err := c.BeginWith(t.Context(), "any", 1, 0, make([]byte, 2*cell.MaxData)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []cell.RelayCommand{cell.Begin, cell.Data, cell.Data} {
+		h.expect(t, want)
+	}
+	want := recordOf(cell.Fragments) + recordOf(3) // CREATE; BEGIN and two DATA
+	within(t, "counting", func() error {
+		for nw.relays[0].pool.Links()[0].Read < want { // counted once handled
+			time.Sleep(time.Millisecond)
 		}
-		synctest.Wait()
-		const record = 2 + 3*cell.Size + 16 // BEGIN and two DATA
-		if n := cl.pool.Links()[0].Written - before; n != record {
-			t.Errorf("%d bytes written, want %d: one record", n, record)
-		}
-		s.Close()
-		c.Close()
-		synctest.Wait()
+		return nil
 	})
+	if got := nw.relays[0].pool.Links()[0].Read; got != want {
+		t.Errorf("the guard has read %d bytes, want %d: early data in one record with BEGIN", got, want)
+	}
 }
+
+// recordOf returns how many bytes a record of so many cells takes on a link.
+func recordOf(cells uint64) uint64 { return 2 + cells*cell.Size + 16 }
