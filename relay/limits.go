@@ -35,7 +35,7 @@ const ( // our choice
 	// package circuit gives the answer, so that the client is told why.
 	dialTime = 9 * time.Second
 	// maxLinks is the most links that the relay has, of all classes: 16,384 of
-	// strangers; leastLinks what it has however small its memory.
+	// strangers; leastLinks what it may have however small its memory.
 	maxLinks   = 49_152
 	leastLinks = 256
 	// maxStreams is the most streams that this exit has open or opening, maxResolves how many RESOLVEs under way: goroutines and sockets.

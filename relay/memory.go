@@ -27,13 +27,14 @@ const ( // our choice; bytes
 	idleCircuitShare = 2        // a half of the ceiling may be taken by circuits and streams without data
 )
 
-// linksWithin returns how many links a relay has at most: as many as it is told, and
-// no more than take a third of what memory is given.
+// linksWithin returns how many links a relay has at most: no more than it is told,
+// which is what its files are enough for, and no more than take a third of what memory
+// is given, unless that is very little.
 func linksWithin(told int, memory int64) int {
 	if told <= 0 {
 		told = maxLinks
 	}
-	return max(leastLinks, int(min(int64(told), maxLinks, memory/3/idleLinkMemory)))
+	return int(min(int64(told), maxLinks, max(leastLinks, memory/3/idleLinkMemory)))
 }
 
 // newGuard returns what keeps the relay below its ceiling.
