@@ -46,6 +46,7 @@ const (
 	SleepAfter    = sleepAfter
 	MaxLate       = maxLate
 	ReadSize      = readSize
+	SmallRead     = smallRead
 
 	MaxUnread      = maxUnread
 	MaxUnreadOfAny = maxUnreadOfAny

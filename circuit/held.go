@@ -56,7 +56,7 @@ func (s *Stream) Held() (bytes int64, oldest time.Duration) {
 	s.end.tx.mu.Lock()
 	defer s.end.tx.mu.Unlock()
 	if since := s.tx.waits; !since.IsZero() {
-		bytes, oldest = bytes+readSize, max(oldest, time.Since(since))
+		bytes, oldest = bytes+int64(s.tx.holds), max(oldest, time.Since(since))
 	}
 	return bytes, oldest
 }

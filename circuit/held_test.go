@@ -54,6 +54,49 @@ func TestHeldAndMoved(t *testing.T) {
 	})
 }
 
+// TestHeldByWriters has streams of an exit wait for the window: each counts at what
+// its data is kept in.
+func TestHeldByWriters(t *testing.T) {
+	for name, tt := range map[string]struct {
+		write func(s *circuit.Stream)
+		want  int64
+	}{
+		"a reader with little": {func(s *circuit.Stream) { s.ReadFrom(&trickle{endless{}}) }, circuit.SmallRead},
+		"a reader with much":   {func(s *circuit.Stream) { s.ReadFrom(endless{}) }, circuit.ReadSize},
+		"a write":              {func(s *circuit.Stream) { s.Write(make([]byte, 1<<20)) }, 1 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, 3, func(t *testing.T, nw *network) {
+				exit := nw.relays[2]
+				streams := make(chan *circuit.Stream, 1)
+				exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
+					s.Connect(cell.ConnectedReply{})
+					exit.work.Go(func() { tt.write(s) })
+					streams <- s
+				}
+				r := newClient(nw).buildRaw(t, 3)
+				r.begin(exitHop, 1, "any", 1)
+				s := <-streams
+				synctest.Wait()
+				time.Sleep(time.Second)
+				if bytes, oldest := s.Held(); bytes != tt.want || oldest != time.Second {
+					t.Errorf("holds %d bytes for %v, want %d for a second", bytes, oldest, tt.want)
+				}
+				r.lc.Destroy(cell.ReasonNone)
+				synctest.Wait()
+				if bytes, _ := s.Held(); bytes != 0 {
+					t.Errorf("holds %d bytes when the circuit is gone", bytes)
+				}
+			})
+		})
+	}
+}
+
+// A trickle is a reader that has a byte less than is asked for.
+type trickle struct{ from io.Reader }
+
+func (r *trickle) Read(p []byte) (int, error) { return r.from.Read(p[1:]) }
+
 // TestUnreadDataOfOneCircuit sends to many streams that nobody reads: each stays
 // below its own limit, and all together pass that of the circuit.
 func TestUnreadDataOfOneCircuit(t *testing.T) {

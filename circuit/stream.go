@@ -30,7 +30,8 @@ type Stream struct {
 	sent    atomic.Bool
 	readMu  sync.Mutex // one reader at a time
 	writeMu sync.Mutex // one writer at a time
-	batch   link.Batch // guarded by writeMu
+	batch   link.Batch // guarded by writeMu, as is memory
+	memory  int        // bytes that what is being written takes, unsent or not
 
 	mu sync.Mutex // guards rx
 	rx receiving
@@ -90,6 +91,7 @@ type outgoing struct {
 	closed   bool      // by this end's user
 	inLine   bool      // it waits for room; see sending
 	waits    time.Time // since when a write has waited, with its data; zero: none does
+	holds    int       // bytes of memory that a write which waits keeps its data in
 	flow     flow
 	refill   *time.Timer // wakes who waits for the peer's rate; nil before the first time
 }

@@ -34,6 +34,7 @@ func (s *Stream) receiveFlow(m cell.Message) error {
 func (s *Stream) Write(p []byte) (int, error) {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
+	s.memory = len(p)
 	return s.write(p)
 }
 
@@ -94,7 +95,7 @@ func (s *Stream) awaitTurn(n int) error {
 			continue
 		}
 		if s.tx.waits.IsZero() {
-			s.tx.waits = time.Now()
+			s.tx.waits, s.tx.holds = time.Now(), s.memory
 		}
 		s.tx.cond.Wait()
 	}
@@ -144,6 +145,7 @@ func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
 	from := newSource(r)
 	for {
 		p, rerr := from.next()
+		s.memory = len(from.buffer())
 		w, werr := s.write(p)
 		from.release()
 		n += int64(w)
