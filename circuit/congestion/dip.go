@@ -50,7 +50,7 @@ func (d *dip) over(a ack, v *vegas) bool {
 		return false // the queue of before
 	}
 	d.left--
-	waits := int64(v.sees.rate) * int64(v.sees.delay(a.now-a.sent)) / int64(time.Second)
+	waits := int64(v.sees.rate) * int64(v.sees.delay(min(a.now-a.sent, longestTrip))) / int64(time.Second)
 	if d.left > 1 && waits <= int64(v.sees.scaled(v.p.Alpha)/quietShare) {
 		d.left = 1
 	}

@@ -174,6 +174,15 @@ func TestDipEnds(t *testing.T) {
 			t.Errorf("a window of %d long after it", p.window())
 		}
 	})
+	t.Run("not sooner for a clock that jumps", func(t *testing.T) {
+		p := sunk()
+		p.dip.left = waitRounds
+		p.sees.rtt, p.sees.rate = time.Second, mostRate // so that the jump is believed
+		p.acked(ack{sent: p.now + 1, cells: p.dip.to, now: p.now + 15*time.Minute})
+		if p.dip.left != waitRounds-1 {
+			t.Errorf("%d rounds left, want %d", p.dip.left, waitRounds-1)
+		}
+	})
 }
 
 // TestClockChecks are proposal 324's.
