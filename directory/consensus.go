@@ -28,7 +28,9 @@ type Consensus struct {
 	Votes      []VoteRef // ascending by author
 	Params     []Param   // ascending by name
 	Weights    PositionWeights
-	Relays     []Relay // ascending by ID
+	Relaxed    []string // which rules are relaxed in this network, see package rules; ascending
+	Random     Digest   // the shared random value of the day, zero if none yet
+	Relays     []Relay  // ascending by ID
 }
 
 // A VoteRef names a vote that the consensus was computed from.

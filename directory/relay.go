@@ -35,7 +35,25 @@ type Relay struct {
 	Ports6       PortSummary // and IPv6
 	Family       []Digest    // families that it proved to belong to, ascending
 	FirstListed  time.Time   // the day on which it was first listed, zero if not known
+	Age          int         // days that it was listed and running
+	AS           uint32      // number of the autonomous system of its first address, 0 if not known
+	Country      string      // of its first address, two capital letters, "" if not known
+	Group        Digest      // the family that was inferred for it, zero if none
+	Voucher      Digest      // the family that vouched for it, zero if none
+	Quarantine   Quarantine  // zero if it is in none
+	Shares       Shares      // what it counts in each position; in a consensus only
 }
+
+// A Quarantine is why a relay may be nothing but a middle, and until when.
+type Quarantine struct {
+	Code  string // "batch", "cluster", ...: see docs/protocol.md, "Quarantine"; "" if there is none
+	Until time.Time
+}
+
+// Shares are what a relay counts in each position, by [Position]: its weight
+// after ages, position weights and caps. They compare within one position; 0 is
+// never to be chosen there.
+type Shares [3]uint64
 
 // SameFamily reports whether two relays share a family, or are one.
 func (r *Relay) SameFamily(o *Relay) bool {

@@ -36,6 +36,7 @@ type VoteEntry struct {
 	Published  time.Time // of the descriptor
 	Unknown    Flags     // flags on which the author has no opinion for this relay: in Known, not in Flags
 	Measured   uint64    // kB/s, 0 if not measured
+	Refused    string    // the rule of admission that refuses it, "" if admitted
 }
 
 // Sign returns the vote as a document, signed with the key that v.Signing
