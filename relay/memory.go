@@ -37,6 +37,14 @@ func linksWithin(told int, memory int64) int {
 	return int(min(int64(told), maxLinks, max(leastLinks, memory/3/idleLinkMemory)))
 }
 
+// streamsWithin returns how many streams an exit has at most: no more than it is told.
+func streamsWithin(told int) int {
+	if told <= 0 {
+		return maxStreams
+	}
+	return min(told, maxStreams)
+}
+
 // newGuard returns what keeps the relay below its ceiling.
 func (r *Relay) newGuard() *ceiling.Guard {
 	return ceiling.New(ceiling.Config{Limit: r.cfg.MaxMemory, Base: r.baseMemory, Holdings: r.holdings, Release: r.cfg.Release})

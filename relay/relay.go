@@ -222,10 +222,7 @@ func check(cfg *Config) error {
 	if cfg.MaxMemory <= 0 {
 		cfg.MaxMemory = defaultMemory
 	}
-	cfg.MaxLinks = linksWithin(cfg.MaxLinks, cfg.MaxMemory)
-	if cfg.MaxStreams <= 0 || cfg.MaxStreams > maxStreams {
-		cfg.MaxStreams = maxStreams
-	}
+	cfg.MaxLinks, cfg.MaxStreams = linksWithin(cfg.MaxLinks, cfg.MaxMemory), streamsWithin(cfg.MaxStreams)
 	if cfg.Nickname == "" {
 		cfg.Nickname = "unnamed"
 	}
@@ -363,6 +360,13 @@ func (r *Relay) SetBandwidth(rate, burst, directory int64) {
 		r.mirror.SetRate(directory)
 	}
 	r.publish.poke()
+}
+
+// SetLimits changes MaxLinks and MaxStreams, as Config has them, for links and streams
+// from now on: what there is stays.
+func (r *Relay) SetLimits(links, streams int) {
+	r.pool.SetMaxLinks(linksWithin(links, r.cfg.MaxMemory))
+	r.streams.setMost(streamsWithin(streams))
 }
 
 // SetPolicy changes the exit policy for streams from now on. The descriptor

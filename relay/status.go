@@ -29,8 +29,10 @@ type Status struct {
 	Weight    uint64    `json:"weight"` // kB/s
 
 	Links        []link.LinkInfo   `json:"links"`
+	MaxLinks     int               `json:"max_links"`
 	Circuits     int               `json:"circuits"`
 	Streams      int               `json:"streams"` // open at this exit
+	MaxStreams   int               `json:"max_streams"`
 	DirStreams   int               `json:"directory_streams"`
 	Read         uint64            `json:"read"` // bytes of links since the start
 	Written      uint64            `json:"written"`
@@ -51,7 +53,8 @@ func (r *Relay) Status() Status {
 	b := r.bandwidth.Load()
 	s := Status{
 		ID: r.id, Nickname: r.cfg.Nickname, Started: r.started, Listen: r.listening(),
-		Links: r.pool.Links(), Circuits: r.hops.len(), Streams: r.streams.len(), DirStreams: r.dirs.Streams(),
+		Links: r.pool.Links(), MaxLinks: r.pool.MaxLinks(), Circuits: r.hops.len(),
+		Streams: r.streams.len(), MaxStreams: r.streams.limit(), DirStreams: r.dirs.Streams(),
 		Read: r.read.gauge.Total(), Written: r.write.gauge.Total(),
 		Rate: b.rate, Burst: b.burst, Observed: observed(r.read, r.write, now),
 		Handshakes: r.counts.handshakes.Load(), Refused: r.counts.refusals(), ExitReasons: make(map[string]uint64),

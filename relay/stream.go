@@ -14,10 +14,9 @@ import (
 
 // streams is the streams that this exit has open or opening.
 type streams struct {
-	most int // fixed
-
-	mu  sync.Mutex // guards what follows
-	all map[*circuit.Stream]openStream
+	mu   sync.Mutex // guards what follows
+	most int
+	all  map[*circuit.Stream]openStream
 }
 
 // An openStream is what is known of a stream.
@@ -35,6 +34,20 @@ func (t *streams) add(s *circuit.Stream, destination string) bool {
 	}
 	t.all[s] = openStream{destination: destination}
 	return true
+}
+
+// limit returns how many there may be.
+func (t *streams) limit() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.most
+}
+
+// setMost changes how many there may be.
+func (t *streams) setMost(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.most = n
 }
 
 // connected notes the connection of s.

@@ -21,4 +21,11 @@ func TestStreamsAreBounded(t *testing.T) {
 	if !s.add(&all[maxStreams], "") || s.len() != maxStreams {
 		t.Errorf("no room after one has ended: %d", s.len())
 	}
+	s.setMost(100)
+	for i := range maxStreams - 100 {
+		s.remove(&all[i+1])
+	}
+	if s.len() != 100 || s.add(&all[0], "") {
+		t.Errorf("one more than the new limit, beside %d", s.len())
+	}
 }

@@ -265,6 +265,8 @@ func TestDiallersLinksAreBounded(t *testing.T) {
 		if _, err := p.Dial(t.Context(), third.relay.Target(third.addr)); !errors.Is(err, link.ErrLinks) {
 			t.Errorf("a third relay's link of three: %v, want ErrLinks", err)
 		}
+		p.SetMaxLinks(6)
+		linktest.Dial(t, p, third.relay.Target(third.addr))
 	})
 }
 

@@ -35,6 +35,7 @@ type Pool struct {
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
+	maxLinks  int
 	listeners map[net.Listener]struct{}
 	waiting   waiting
 	share     [work.Authority + 1]int  // links by class
@@ -47,7 +48,7 @@ type Pool struct {
 // NewPool makes a pool. It panics if the configuration lacks what it needs.
 func NewPool(cfg Config) *Pool {
 	cfg = cfg.withDefaults()
-	p := &Pool{cfg: cfg, start: time.Now(), seed: maphash.MakeSeed(),
+	p := &Pool{cfg: cfg, maxLinks: cfg.MaxLinks, start: time.Now(), seed: maphash.MakeSeed(),
 		sources:   newSources(&cfg.Limits),
 		listeners: map[net.Listener]struct{}{},
 		links:     map[*Link]struct{}{},
@@ -121,7 +122,21 @@ func (p *Pool) add(h *handshaken, hold *sourceHold) (*Link, error) {
 }
 
 // roomLocked reports whether one more link of a class fits.
-func (p *Pool) roomLocked(class work.Class) bool { return room(&p.share, class, p.cfg.MaxLinks) }
+func (p *Pool) roomLocked(class work.Class) bool { return room(&p.share, class, p.maxLinks) }
+
+// MaxLinks returns how many links there may be.
+func (p *Pool) MaxLinks() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.maxLinks
+}
+
+// SetMaxLinks changes Config.MaxLinks for links from now on; those that there are stay.
+func (p *Pool) SetMaxLinks(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.maxLinks = orDefault(n, defaultLinks)
+}
 
 // room reports whether one more of a class fits in its share of total, and in those
 // that its share is part of.

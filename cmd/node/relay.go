@@ -114,6 +114,7 @@ func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
 	}
 	r.SetBandwidth(fresh.BandwidthRate, fresh.Burst, fresh.DirectoryRate)
 	r.SetPolicy(policy)
+	r.SetLimits(shareFiles(openFiles(), !policy.RejectsAll()))
 	if !reflect.DeepEqual(c.lasting(), fresh.lasting()) {
 		o.Log.Warn("other keys than bandwidth and exit_policy have changed: they count from the next start")
 	}
