@@ -130,18 +130,21 @@ func (t *sending) sealData(s *cell.Slot, now time.Time, b *link.Batch) error {
 // randomPadding is how many bytes of a marked cell's padding are random.
 const randomPadding = cell.MaxData - cell.MaxAckedData
 
-// mayGo reports whether s may send now; if not, it waits in line. mu is held.
+// mayGo reports whether s may send now; if not, it waits in line: at its front if it
+// had the turn, and the window was cut before it could send. mu is held.
 func (t *sending) mayGo(s *Stream) bool {
 	if t.window.Room() > 0 && (t.turn == s || t.turn == nil && len(t.waiting) == 0) {
 		return true
 	}
+	if s.tx.inLine {
+		return false
+	}
+	place := len(t.waiting)
 	if t.turn == s {
-		t.turn = nil
+		place, t.turn = 0, nil
 	}
-	if !s.tx.inLine {
-		s.tx.inLine = true
-		t.waiting = append(t.waiting, s)
-	}
+	t.waiting = slices.Insert(t.waiting, place, s)
+	s.tx.inLine = true
 	return false
 }
 
