@@ -119,7 +119,7 @@ func exchange(conn net.Conn, r *request) ([]byte, error) {
 	go func() { sent <- req.Write(conn) }() // ended by Close below
 	b, err := answer(conn, req, r.limit)
 	conn.Close()
-	if sendErr := <-sent; errors.Is(err, ErrAnswer) && sendErr != nil && !errors.Is(sendErr, io.ErrClosedPipe) {
+	if sendErr := <-sent; errors.Is(err, ErrAnswer) && sendErr != nil && !closed(sendErr) {
 		return nil, fmt.Errorf("send request: %w", sendErr) // the reason that no answer came
 	}
 	return b, err
@@ -219,12 +219,19 @@ func printable(b []byte) string {
 	}, line)
 }
 
+// closed reports whether err says no more than that one side has closed the stream.
+func closed(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+}
+
 // stallConn ends reads and writes when no byte moves in either direction.
 type stallConn struct{ net.Conn }
 
-// Read reads, unless nothing moves for stallTimeout.
+// Read reads, unless nothing moves for stallTimeout. Where the stream is closed
+// already, which a pipe says of the other side's end, too, the read itself tells
+// how: an answer that was cut looks the same, whenever the other side went.
 func (c *stallConn) Read(p []byte) (int, error) {
-	if err := c.Conn.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
+	if err := c.Conn.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil && !closed(err) {
 		return 0, err
 	}
 	return c.Conn.Read(p)

@@ -222,6 +222,75 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
+// A lateConn reads on only when the other side has gone.
+type lateConn struct {
+	net.Conn
+	gone <-chan struct{}
+	read bool
+}
+
+func (c *lateConn) SetReadDeadline(t time.Time) error {
+	if c.read {
+		<-c.gone
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *lateConn) Read(p []byte) (int, error) {
+	c.read = true
+	return c.Conn.Read(p)
+}
+
+// A cut answer is reported the same way when the other side has closed before
+// the client reads on: a pipe then refuses a new deadline.
+func TestAnswerCutBeforeItIsRead(t *testing.T) {
+	near, far := net.Pipe()
+	gone := make(chan struct{})
+	go func() { // ends when far has written, or near is closed
+		defer close(gone)
+		defer far.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+			_, _ = io.WriteString(far, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello")
+		}
+	}()
+	c := &Client{Dial: func(context.Context) (net.Conn, error) { return &lateConn{Conn: near, gone: gone}, nil }}
+	if _, err := c.Get(t.Context(), "/x", 1000); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v, want an unexpected EOF", err)
+	}
+}
+
+// A sendingConn takes no byte and has none: its writes wait for Close, and say
+// so as a circuit's stream does.
+type sendingConn struct {
+	net.Conn
+	writing, done chan struct{}
+}
+
+func (c *sendingConn) Read([]byte) (int, error) {
+	<-c.writing
+	return 0, io.EOF
+}
+
+func (c *sendingConn) Write([]byte) (int, error) {
+	close(c.writing)
+	<-c.done
+	return 0, net.ErrClosed
+}
+func (c *sendingConn) Close() error {
+	close(c.done)
+	return c.Conn.Close()
+}
+
+// That the client closes the stream itself is no reason for the lack of an answer.
+func TestNoAnswerWhileSending(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := &Client{Dial: func(context.Context) (net.Conn, error) { return &sendingConn{near, make(chan struct{}), make(chan struct{})}, nil }}
+	if err := c.Publish(t.Context(), []byte("x\n")); !errors.Is(err, ErrAnswer) {
+		t.Errorf("%v, want ErrAnswer", err)
+	}
+}
+
 func TestStatuses(t *testing.T) {
 	var sent bytes.Buffer
 	get := func(answer string) error {
