@@ -285,7 +285,9 @@ func (c *sendingConn) Close() error {
 func TestNoAnswerWhileSending(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	c := &Client{Dial: func(context.Context) (net.Conn, error) { return &sendingConn{near, make(chan struct{}), make(chan struct{})}, nil }}
+	c := &Client{Dial: func(context.Context) (net.Conn, error) {
+		return &sendingConn{near, make(chan struct{}), make(chan struct{})}, nil
+	}}
 	if err := c.Publish(t.Context(), []byte("x\n")); !errors.Is(err, ErrAnswer) {
 		t.Errorf("%v, want ErrAnswer", err)
 	}
