@@ -48,8 +48,9 @@ const ( // our choice
 	// hopTimeout is how long one handshake with a hop may take, at the client
 	// from the first fragment to the answer, at a relay each of its parts.
 	hopTimeout = 10 * time.Second
-	// answerTimeout is how long Dial, DialDir and Resolve wait even if their
-	// context has no end: two attempts of an exit, with DNS.
+	// answerTimeout is how long BeginWith, Dial, DialDir and Resolve wait, each for
+	// the answer or for the window, even if their context has no end: two attempts
+	// of an exit, with DNS.
 	answerTimeout = 60 * time.Second
 	// xoffGrace lets the goroutine that reads a stream get its turn on a busy
 	// machine: without it BenchmarkThreeHops stops and starts for every 500

@@ -94,8 +94,8 @@ func Open(ctx context.Context, l *link.Link, h HopInfo, p Params) (*Circuit, err
 }
 
 // OpenDir makes a circuit to the directory of l's other end, with CREATE_DIR: it
-// has one hop, costs no key agreement and takes DialDir only. It waits for the
-// answer, at most 10 s.
+// has one hop, costs no key agreement and takes no streams but the directory's. It
+// waits for the answer, at most 10 s.
 func OpenDir(ctx context.Context, l *link.Link, p Params) (*Circuit, error) {
 	p.Congestion = p.forDir()
 	c, err := place(l, p)

@@ -96,35 +96,29 @@ func (t *sending) data(id cell.StreamID, p []byte, b *link.Batch) (n int, err er
 	return n, nil
 }
 
-// dataCell seals the front of p as one DATA cell.
+// dataCell seals the front of p as one DATA cell and queues it. If a SENDME will answer
+// the cell, the last 16 bytes of its message, which its data does not reach, become
+// random.
 func (t *sending) dataCell(id cell.StreamID, p []byte, now time.Time, b *link.Batch) (n int, err error) {
 	s := cell.NewSlot()
 	m := s.Message()
 	most := cell.MaxData
-	if t.window.NextIsMarked() {
+	marked := t.window.Sent(now)
+	if marked {
 		most = cell.MaxAckedData
 	}
 	n = copy(m[cell.MessageHeaderSize:cell.MessageHeaderSize+most], p)
 	cell.PutMessageHeader(m, cell.Data, id, n)
 	clear(m[cell.MessageHeaderSize+n:])
-	return n, t.sealData(s, now, b)
-}
-
-// sealData seals the DATA message in s, whose padding is zeros, and queues it. If
-// a SENDME will answer the cell, the last 16 bytes of its message, which its data
-// does not reach, become random.
-func (t *sending) sealData(s *cell.Slot, now time.Time, b *link.Batch) error {
-	marked := t.window.NextIsMarked()
 	if marked {
-		rand.Read(s.Message()[cell.MessageSize-randomPadding:])
+		rand.Read(m[cell.MessageSize-randomPadding:])
 	}
 	c := t.command()
-	t.window.Sent(now)
 	tag := t.seal(c, s.Body())
 	if marked {
 		t.window.Remember(tag)
 	}
-	return queue(t.lc, s, c, b)
+	return n, queue(t.lc, s, c, b)
 }
 
 // randomPadding is how many bytes of a marked cell's padding are random.

@@ -42,7 +42,7 @@ func TestIdleSenderIsSmall(t *testing.T) {
 		sendOne(s, n, epoch)
 	}
 	s.Rest()
-	for n := 31; s.Inflight() >= 31; n += 31 {
+	for n := 31; s.inflight >= 31; n += 31 {
 		if err := s.Sendme(tagOf(n), epoch.Add(time.Second), false); err != nil {
 			t.Fatalf("after a rest with cells on the way: %v", err)
 		}

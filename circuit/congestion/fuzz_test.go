@@ -39,8 +39,8 @@ func FuzzSender(f *testing.F) {
 					t.Fatalf("a wrong one: %v", err)
 				}
 			}
-			if w := s.Window(); w < 31 || w > MaxWindow || s.Inflight() != sent-acked || s.Room() == 0 && s.Inflight() < 31 {
-				t.Fatalf("a window of %d, %d on the way", w, s.Inflight())
+			if w := s.Window(); w < 31 || w > MaxWindow || s.inflight != sent-acked || s.Room() == 0 && s.inflight < 31 {
+				t.Fatalf("a window of %d, %d on the way", w, s.inflight)
 			}
 		}
 	})

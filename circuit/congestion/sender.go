@@ -39,22 +39,15 @@ func newSender(p Params, c controller) *Sender {
 // Room returns how many DATA cells may be sent now.
 func (s *Sender) Room() int { return max(0, s.control.window()-s.inflight) }
 
-// Inflight returns how many DATA cells are sent and not acknowledged.
-func (s *Sender) Inflight() int { return s.inflight }
-
 // Window returns how many DATA cells may be on the way at the same time.
 func (s *Sender) Window() int { return s.control.window() }
-
-// NextIsMarked reports whether the next DATA cell is one that a SENDME answers.
-// Such a cell must end in 16 bytes or more of fresh random padding.
-func (s *Sender) NextIsMarked() bool { return (s.inflight+1)%s.inc == 0 }
 
 // Rest gives memory back while nothing is on the way.
 func (s *Sender) Rest() { s.marks.shrink() }
 
-// Sent counts one DATA cell, and reports whether a SENDME will answer it; if so,
-// [Sender.Remember] must follow before the next Sent. It panics if there is no
-// room, or if a tag is missing.
+// Sent counts one DATA cell, and reports whether a SENDME will answer it. Such a cell
+// must end in 16 bytes or more of fresh random padding, and [Sender.Remember] must
+// follow before the next Sent. It panics if there is no room, or if a tag is missing.
 func (s *Sender) Sent(now time.Time) (mark bool) {
 	if s.Room() == 0 {
 		panic("congestion: sent beyond the window")
@@ -65,8 +58,8 @@ func (s *Sender) Sent(now time.Time) (mark bool) {
 	if s.start.IsZero() {
 		s.start = now
 	}
-	mark = s.NextIsMarked()
 	s.inflight++
+	mark = s.inflight%s.inc == 0
 	at := now.Sub(s.start)
 	s.control.sent(s.inflight, at)
 	if mark {

@@ -90,7 +90,7 @@ func TestSurvivesStalledHop(t *testing.T) {
 			stalled := s.f.out[hop]
 			stalled.stop()
 			s.run(s.now + pause)
-			if n := s.f.s.Inflight(); n > MaxWindow {
+			if n := s.f.s.inflight; n > MaxWindow {
 				t.Errorf("hop %d stalled: %d cells on the way", hop, n)
 			}
 			stalled.resume(s.world)
@@ -151,7 +151,7 @@ func TestUnusedWindowDoesNotGrow(t *testing.T) {
 	s.start(s.f, 0)
 	s.run(30 * time.Second)
 	if w := s.f.s.Window(); w > 600 { // twice what is on the way, and a SENDME or two
-		t.Errorf("a window of %d, though %d cells are in use", w, s.f.s.Inflight())
+		t.Errorf("a window of %d, though %d cells are in use", w, s.f.s.inflight)
 	}
 	s.f.rate = 0
 	s.used(t, 20*sceneTrip)
