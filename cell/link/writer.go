@@ -70,6 +70,9 @@ func (l *Link) writeTurn() (over bool, err error) {
 		if err != nil {
 			return true, err
 		}
+		if due.IsZero() {
+			continue // there is PADDING to send
+		}
 		o.wakeBy(due)
 		if released, _ := l.sched.release(); released {
 			return false, nil
@@ -131,14 +134,14 @@ func (o *outbound) writePatiently(fd uintptr) bool {
 	return true
 }
 
-// housekeep does what is due on a link that has nothing to send, and returns when
-// it is to be called again. It is called at the end of each turn of the writer; nothing keeps it from
-// being called too often.
+// housekeep does what is due on a link that has nothing to send, and returns when it is
+// to be called again: zero if it has queued PADDING, which is sent first. It is called at
+// the end of each turn of the writer; nothing keeps it from being called too often.
 func (l *Link) housekeep(now time.Time) (due time.Time, err error) {
 	due = l.keepaliveDue(now)
 	if !now.Before(due) {
 		l.control(controlCell{}, controlCells) // PADDING on circuit 0
-		return now, nil
+		return time.Time{}, nil
 	}
 	idle, ok := l.closeDue(now)
 	if ok && !now.Before(idle) && l.closeIdle() {
