@@ -105,13 +105,13 @@ func (p *pace) step(now time.Time, moved uint64, u usage) decision {
 }
 
 // nextRelease returns how long it is until memory may be given back, 0 if it need
-// not be any more.
+// not be any more. The time may have passed while the guard had to look.
 func (p *pace) nextRelease(quiet time.Duration) time.Duration {
 	switch p.releases {
 	case 0:
-		return releaseFirst - quiet
+		return max(lookEvery, releaseFirst-quiet)
 	case 1:
-		return releaseAgain - quiet
+		return max(lookEvery, releaseAgain-quiet)
 	}
 	return 0
 }

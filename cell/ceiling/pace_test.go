@@ -37,7 +37,7 @@ func (n *paced) idle() (releases []time.Duration) {
 		if d.release {
 			releases = append(releases, n.now.Sub(from))
 		}
-		if d.next == 0 {
+		if d.next <= 0 { // as Run takes it
 			return releases
 		}
 		if n.steps > 1000 {
@@ -148,5 +148,24 @@ func TestSlowGrowthIsGivenBack(t *testing.T) {
 		if got := n.idle(); len(got) != 0 {
 			t.Fatalf("memory that is in use was given back after %v", got)
 		}
+	}
+}
+
+// Where much is held for long after a load, so that the guard looks all the time, both
+// releases come afterwards.
+func TestMemoryGoesBackAfterALongHold(t *testing.T) {
+	n := newPaced(t, 1<<30)
+	n.idle()
+	n.use.retained = 900 << 20
+	n.load(50<<20, time.Minute)
+	n.use.objects = 600 << 20
+	for end := n.now.Add(2 * releaseAgain); n.now.Before(end); n.now = n.now.Add(lookEvery) {
+		if d := n.step(); d.next != lookEvery || d.release {
+			t.Fatalf("while much is held: release %v, the next look in %v", d.release, d.next)
+		}
+	}
+	n.use.objects = 1 << 20
+	if got := n.idle(); len(got) != 2 {
+		t.Errorf("memory was given back after %v, want twice", got)
 	}
 }
