@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"tunic/client/path"
@@ -33,17 +34,31 @@ func (c *Client) shun(exit exitID) {
 
 // shunLocked is shun for any post, with mu held.
 func (c *Client) shunLocked(x post, now time.Time) {
-	for other, until := range c.shunned {
-		if now.After(until) || len(c.shunned) >= maxShunned {
-			delete(c.shunned, other)
-		}
-	}
+	delete(c.shunned, x) // it takes its own place
+	c.makeRoom(now)
 	c.shunned[x] = now.Add(shunFor)
 	for _, e := range c.pool.entries {
 		if e.path[x.at].ID == x.id && !e.claimed {
 			e.retired = true
 		}
 	}
+}
+
+// makeRoom forgets whom to shun no more and, where the list is full all the same,
+// the one whose time is over first. mu is held.
+func (c *Client) makeRoom(now time.Time) {
+	maps.DeleteFunc(c.shunned, func(_ post, until time.Time) bool { return !now.Before(until) })
+	if len(c.shunned) < maxShunned {
+		return
+	}
+	var first post
+	at := now.Add(shunFor) // nobody's is later
+	for x, until := range c.shunned {
+		if !until.After(at) {
+			first, at = x, until
+		}
+	}
+	delete(c.shunned, first)
 }
 
 // shunnedAt returns the relays to leave out of a place. mu is held.
