@@ -97,26 +97,26 @@ type Vouch struct {
 
 // Guards, as clients keep them.
 type Guards struct {
-	Sample        int // guards in the sample while it can have them
-	SampleMost    int
-	SamplePermile int // of the network's guards at most in a sample
-	Primary       int
-	Use           int // primaries in use at once
-	LifeLeast     int // days; each guard's lifetime is drawn between
-	LifeMost      int
-	ConfirmedLife int // days from confirmation at least
-	UnlistedLimit int // days
-	PerSubnet     int // sampled guards of one /16 (IPv6: /32)
-	PerFamily     int // of one family, declared or inferred
-	PerCohort     int // first listed in one epoch
-	PerAS         int
-	PerVoucher    int
-	NewPerDay     int // guards newly used for traffic; 0: no limit
-	NewPerMonth   int
-	NewPerYear    int
-	Layer2        int // second-layer guards of paths that need them
-	Layer2Least   int // hours; lifetime of one, the greater of two draws between
-	Layer2Most    int
+	Sample         int // guards in the sample while it can have them
+	SampleMost     int
+	SamplePermille int // of the network's guards at most in a sample
+	Primary        int
+	Use            int // primaries in use at once
+	LifeLeast      int // days; each guard's lifetime is drawn between
+	LifeMost       int
+	ConfirmedLife  int // days from confirmation at least
+	UnlistedLimit  int // days
+	PerSubnet      int // sampled guards of one /16 (IPv6: /32)
+	PerFamily      int // of one family, declared or inferred
+	PerCohort      int // first listed in one epoch
+	PerAS          int
+	PerVoucher     int
+	NewPerDay      int // guards newly used for traffic; 0: no limit
+	NewPerMonth    int
+	NewPerYear     int
+	Layer2         int // second-layer guards of paths that need them
+	Layer2Least    int // hours; lifetime of one, the greater of two draws between
+	Layer2Most     int
 }
 
 // Rules are all numbers.
@@ -174,7 +174,7 @@ func (r *Rules) table() []entry {
 		{"vouch_freeze", &v.FreezeFor, 365, 90, 1, 1, 3650},
 		{"guard_sample", &g.Sample, 20, 20, 20, 1, 60},
 		{"guard_sample_most", &g.SampleMost, 40, 60, 60, 1, 60},
-		{"guard_sample_permille", &g.SamplePermile, 200, 200, 200, 1, 1000},
+		{"guard_sample_permille", &g.SamplePermille, 200, 200, 200, 1, 1000},
 		{"guard_primary", &g.Primary, 3, 3, 3, 1, 8},
 		{"guard_use", &g.Use, 1, 1, 1, 1, 8},
 		{"guard_life_least", &g.LifeLeast, 180, 180, 180, 1, 3650},
