@@ -3,6 +3,8 @@ package work
 import (
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // Who has entries waiting in a full queue is told before it asks; who has none may
@@ -40,4 +42,24 @@ func TestCrowdedByDelay(t *testing.T) {
 	if p.Submit(Relay, 1, func() {}, nil) {
 		t.Error("told to go, and not refused")
 	}
+}
+
+// Whatever waits, a source that has entries waiting is told what Submit does then.
+func TestCrowdedAgreesWithSubmit(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p, release := stopped(t, Config{
+			MaxQueue: rapid.IntRange(1, 60).Draw(rt, "queue"),
+			MaxDelay: firstGuess * time.Duration(rapid.IntRange(1, 100).Draw(rt, "delay")),
+		})
+		defer p.Close()
+		defer release()
+		for range rapid.IntRange(1, 100).Draw(rt, "entries") {
+			class := Class(rapid.IntRange(0, classes-1).Draw(rt, "class"))
+			source := min(rapid.Uint64Range(0, 8).Draw(rt, "source"), rapid.Uint64Range(0, 8).Draw(rt, "or"))
+			has, crowded := p.queues[class].waiting(source) > 0, p.Crowded(class, source)
+			if taken := p.Submit(class, source, func() {}, nil); crowded && (taken || !has) || has && !taken && !crowded {
+				rt.Fatalf("entries waiting: %v, crowded: %v, taken: %v", has, crowded, taken)
+			}
+		}
+	})
 }

@@ -112,9 +112,9 @@ func (q *queue) expire(limit time.Time, out *[]func()) {
 	}
 }
 
-// displace makes room for source id by removing the newest entry of the source
-// with the most, if that has at least two more than id.
-func (q *queue) displace(id uint64, out *[]func()) bool {
+// richest returns the source with the most entries, nil if it has not at least two more
+// than id.
+func (q *queue) richest(id uint64) *source {
 	var most *source
 	for s, i := q.head, 0; i < len(q.sources); s, i = s.next, i+1 {
 		if most == nil || len(s.entries) > len(most.entries) {
@@ -122,6 +122,15 @@ func (q *queue) displace(id uint64, out *[]func()) bool {
 		}
 	}
 	if most == nil || len(most.entries) < q.waiting(id)+2 {
+		return nil
+	}
+	return most
+}
+
+// displace makes room for source id by removing the newest entry of the richest.
+func (q *queue) displace(id uint64, out *[]func()) bool {
+	most := q.richest(id)
+	if most == nil {
 		return false
 	}
 	last := len(most.entries) - 1

@@ -164,9 +164,9 @@ func (p *Pool) Submit(class Class, source uint64, run func(), dropped func()) bo
 	return ok
 }
 
-// Crowded reports whether a source has entries waiting and one more of it would be
-// refused, or take the place of one of its own: who asks before it does anything for
-// the entry spares itself the rest.
+// Crowded reports whether a source has entries waiting and [Pool.Submit] would refuse
+// one more of it: who asks before it does anything for the entry spares itself the rest.
+// What waits and is too old counts still.
 func (p *Pool) Crowded(class Class, source uint64) bool {
 	if class > Authority {
 		class = Stranger
@@ -177,8 +177,7 @@ func (p *Pool) Crowded(class Class, source uint64) bool {
 	if q.waiting(source) == 0 {
 		return false
 	}
-	return !p.hasRoomLocked(class) ||
-		q.n >= min(alwaysRoom, class.Share(p.cfg.MaxQueue)) && p.delayLocked(class, source) > p.cfg.MaxDelay
+	return p.slowLocked(class, source) || !p.hasRoomLocked(class) && q.richest(source) == nil
 }
 
 // admitLocked reports whether there is room for one more entry of source. It puts
@@ -186,13 +185,19 @@ func (p *Pool) Crowded(class Class, source uint64) bool {
 func (p *Pool) admitLocked(class Class, source uint64, now time.Time, out *[]func()) bool {
 	q := &p.queues[class]
 	q.expire(now.Add(-p.cfg.MaxAge), out)
-	if q.n >= min(alwaysRoom, class.Share(p.cfg.MaxQueue)) && p.delayLocked(class, source) > p.cfg.MaxDelay {
+	if p.slowLocked(class, source) {
 		return false
 	}
 	if p.hasRoomLocked(class) {
 		return true
 	}
 	return q.displace(source, out)
+}
+
+// slowLocked reports whether a new entry of source would wait too long, and enough of
+// its class wait already.
+func (p *Pool) slowLocked(class Class, source uint64) bool {
+	return p.queues[class].n >= min(alwaysRoom, class.Share(p.cfg.MaxQueue)) && p.delayLocked(class, source) > p.cfg.MaxDelay
 }
 
 // hasRoomLocked reports whether the share of class, and those that it is part of,
