@@ -25,6 +25,7 @@ func BenchmarkTake(b *testing.B) {
 	w := wish{key: "7", need: path.Need{Port: 443}}
 	b.ReportAllocs()
 	for b.Loop() {
-		p.release(p.take(w, now), now)
+		e, _ := p.take(w, now)
+		p.release(e, now)
 	}
 }

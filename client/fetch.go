@@ -29,7 +29,7 @@ func (c *Client) fetch() {
 		if start := c.netfile.Timing.Start; start.Sub(now) > longBefore && !c.usable(have) {
 			c.status.trouble(fmt.Errorf("the first consensus of network %s comes at %s", c.netfile.Name, directory.FormatTime(start)))
 		}
-		if !c.sleep(at.Sub(now)) {
+		if !sleep(c.ctx, at.Sub(now)) {
 			return
 		}
 		b, err := c.fetchOnce(have)
@@ -101,14 +101,14 @@ func (c *Client) nextAt(s *mirror.Schedule, have *directory.Bundle, now time.Tim
 	return c.nextFetch
 }
 
-// sleep waits, and reports whether the client is still open.
-func (c *Client) sleep(d time.Duration) bool {
+// sleep waits for d and reports whether ctx lasted.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-c.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }

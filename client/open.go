@@ -24,7 +24,7 @@ const ( // fixed by docs/protocol.md, "Clients"
 
 const ( // our choice
 	muteLimit = time.Second // how long a circuit that avoids silent and busy exits is waited for
-	doubt     = time.Second // at most, after the begin of a try that got no answer: circuits opened before are in doubt
+	lateDoubt = time.Second // at most, after the begin of a try that got no answer: circuits opened before are in doubt
 )
 
 type exitID = keys.RelayID
@@ -64,7 +64,7 @@ func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error
 			return t.failed
 		}
 		if errors.Is(err, errTry) { // what was well when it began may not be now
-			t.wish.since = began.Add(min(doubt, t.c.patience()))
+			t.wish.since = began.Add(min(lateDoubt, t.c.patience()))
 		}
 	}
 }
@@ -207,11 +207,10 @@ func (c *Client) acquire(ctx context.Context, want wish) (*entry, error) {
 		return nil, ErrClosed
 	}
 	c.pool.predict(want.need.Port, now)
-	if e := c.pool.take(want, now); e != nil {
+	if e, unused := c.pool.take(want, now); e != nil {
 		c.guards.Used(e.attempt, now, c.rng)
-		spare := c.pool.spare
 		c.mu.Unlock()
-		if spare < portCircuits {
+		if unused < portCircuits {
 			c.nudge() // the stock runs out
 		} else {
 			c.nudgeLater()

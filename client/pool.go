@@ -119,7 +119,6 @@ type pool struct {
 	waiters []*waiter
 	ports   map[uint16]*demand // of the ports asked for
 	taken   time.Time          // when an unused circuit was last taken
-	spare   int                // unused circuits that take left
 	barren  map[uint16]bool    // ports that no exit of this consensus serves
 	general path.Need          // what a circuit for anything must serve
 	lastID  uint64
@@ -136,9 +135,9 @@ func newPool(rng *rand.Rand, now time.Time) *pool {
 }
 
 // take returns a circuit for a request, counted as used, or nil: one of the
-// key's own, else an unused one, which becomes the key's.
-func (p *pool) take(w wish, now time.Time) *entry {
-	var best *entry
+// key's own, else an unused one, which becomes the key's. It also returns how many
+// unused ones are left.
+func (p *pool) take(w wish, now time.Time) (best *entry, unused int) {
 	better := func(e *entry) bool {
 		switch {
 		case best == nil:
@@ -150,28 +149,27 @@ func (p *pool) take(w wish, now time.Time) *entry {
 		}
 		return e.id > best.id
 	}
-	p.spare = 0
 	for _, e := range p.entries {
 		if e.claimed && e.key != w.key || !e.fresh(now) {
 			continue
 		}
 		if !e.claimed {
-			p.spare++
+			unused++
 		}
 		if !e.opened.Before(w.since) && path.Serves(e.path[path.Exit], w.need) && better(e) {
 			best = e
 		}
 	}
 	if best == nil {
-		return nil
+		return nil, unused
 	}
 	if !best.claimed {
 		best.claimed, best.key, best.dirtied = true, w.key, now
-		p.spare--
+		unused--
 		p.took(w.need.Port, now)
 	}
 	best.uses++
-	return best
+	return best, unused
 }
 
 // release undoes one use of a circuit.
@@ -184,7 +182,7 @@ func (p *pool) release(e *entry, now time.Time) {
 // serve gives circuits to those who wait, in the order of their coming.
 func (p *pool) serve(now time.Time) {
 	p.waiters = slices.DeleteFunc(p.waiters, func(w *waiter) bool {
-		e := p.take(w.wish, now)
+		e, _ := p.take(w.wish, now)
 		if e == nil {
 			return false
 		}

@@ -77,7 +77,7 @@ func TestPoolKeepsItsPromises(t *testing.T) {
 					w.since = now
 				}
 				p.predict(w.need.Port, now)
-				if e := p.take(w, now); e != nil {
+				if e, _ := p.take(w, now); e != nil {
 					took(rt, e, w, false)
 					return
 				}

@@ -47,7 +47,7 @@ func (c *Client) listen(ctx context.Context, e *entry, mute func()) (stop func()
 func (c *Client) stuck(ctx context.Context, e *entry) bool {
 	for wait := c.patience(); ; wait *= 2 {
 		heard := e.circuit.Heard()
-		if !rest(ctx, wait) {
+		if !sleep(ctx, wait) {
 			return false
 		}
 		if e.circuit.Heard() != heard {
@@ -84,15 +84,15 @@ func (c *Client) inquire(e *entry) *question {
 			close(e.asked.done)
 		} else {
 			c.loops.Go(func() { c.question(e, e.asked) })
-			c.spare(e, now)
+			c.launchSpare(e, now)
 		}
 	}
 	return e.asked
 }
 
-// spare begins a circuit for when e turns out to be stuck, if there are few unused
+// launchSpare begins a circuit for when e turns out to be stuck, if there are few unused
 // ones. It also shows whether the guard answers. mu is held.
-func (c *Client) spare(e *entry, now time.Time) {
+func (c *Client) launchSpare(e *entry, now time.Time) {
 	unused := 0
 	for _, other := range c.pool.entries {
 		if !other.claimed {
@@ -104,10 +104,10 @@ func (c *Client) spare(e *entry, now time.Time) {
 	}
 }
 
-// doubt retires the unused circuits that may be stuck for the same reason as e:
+// retireSuspects retires the unused circuits that may be stuck for the same reason as e:
 // those that were there when it was asked, and share a relay with it that has not
 // answered since in another circuit. mu is held.
-func (c *Client) doubt(e *entry, q *question) {
+func (c *Client) retireSuspects(e *entry, q *question) {
 	suspect := make(map[exitID]bool)
 	for _, r := range e.path {
 		suspect[r.ID] = true
@@ -145,7 +145,7 @@ func (c *Client) question(e *entry, q *question) {
 	if q.mute = silent(); q.mute {
 		c.mu.Lock()
 		e.retired = true
-		c.doubt(e, q)
+		c.retireSuspects(e, q)
 		c.mu.Unlock()
 		c.nudge()
 	}
@@ -156,17 +156,5 @@ func (c *Client) question(e *entry, q *question) {
 	c.mu.Unlock()
 	if silent() {
 		c.discard(e)
-	}
-}
-
-// rest waits for d and reports whether ctx lasted.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
