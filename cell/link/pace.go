@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tunic/cell"
+	"tunic/cell/socket"
 )
 
 const ( // our choice; TestQuietCircuitOnASlowLink
@@ -87,5 +88,5 @@ func limitUnsent(conn net.Conn, bytes int) {
 		c.LimitUnsent(bytes)
 		return
 	}
-	limitUnsentTCP(conn, bytes)
+	socket.LimitUnsent(conn, bytes)
 }

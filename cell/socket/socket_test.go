@@ -4,14 +4,15 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 
 	"tunic/cell/socket"
 )
 
-// TestReadWaitsWithoutABuffer reads what a peer sends, piece by piece, and takes
-// its buffer only inside the callback.
-func TestReadWaitsWithoutABuffer(t *testing.T) {
+// pair returns the two ends of a TCP connection.
+func pair(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -21,12 +22,34 @@ func TestReadWaitsWithoutABuffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
 	in, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
+	t.Cleanup(func() { out.Close(); in.Close() })
+	return out.(*net.TCPConn), in.(*net.TCPConn)
+}
+
+// fill writes to a socket until it takes no more, and returns how many bytes it took.
+func fill(t *testing.T, raw syscall.RawConn) (wrote int, failed error) {
+	t.Helper()
+	block := make([]byte, 64<<10)
+	if err := raw.Control(func(fd uintptr) {
+		for failed == nil {
+			var n int
+			n, failed = socket.Write(fd, block)
+			wrote += n
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return wrote, failed
+}
+
+// TestReadWaitsWithoutABuffer reads what a peer sends, piece by piece, and takes
+// its buffer only inside the callback.
+func TestReadWaitsWithoutABuffer(t *testing.T) {
+	out, in := pair(t)
 	raw := socket.Raw(in)
 	if raw == nil {
 		t.Skip("not on this system")
@@ -53,7 +76,7 @@ func TestReadWaitsWithoutABuffer(t *testing.T) {
 	go func() {
 		<-waited // nothing was there: the reader waits
 		out.Write([]byte("hello"))
-		out.(*net.TCPConn).CloseWrite()
+		out.CloseWrite()
 	}()
 	if got, err := read(); got != "hello" || err != nil {
 		t.Errorf("read %q, %v", got, err)

@@ -13,26 +13,6 @@ import (
 	"tunic/cell/socket"
 )
 
-// pair returns the two ends of a TCP connection.
-func pair(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	out, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { out.Close(); in.Close() })
-	return out.(*net.TCPConn), in.(*net.TCPConn)
-}
-
 // Write takes what there is room for and then says so.
 func TestWriteDoesNotWait(t *testing.T) {
 	near, far := pair(t)
@@ -40,17 +20,7 @@ func TestWriteDoesNotWait(t *testing.T) {
 	if raw == nil {
 		t.Skip("not on this system")
 	}
-	block, wrote := make([]byte, 64<<10), 0
-	var failed error
-	if err := raw.Control(func(fd uintptr) {
-		for failed == nil {
-			var n int
-			n, failed = socket.Write(fd, block)
-			wrote += n
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
+	wrote, failed := fill(t, raw)
 	if !errors.Is(failed, socket.ErrWouldBlock) {
 		t.Errorf("%v after %d bytes, want ErrWouldBlock", failed, wrote)
 	}
