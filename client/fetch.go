@@ -42,6 +42,7 @@ func (c *Client) fetch() {
 			c.mu.Lock()
 			schedule.Failed(c.netfile, time.Now(), c.rng)
 			c.mu.Unlock()
+			schedule.Busy(c.netfile, busyFor(err), time.Now())
 			c.log.Debug("consensus not fetched", "error", err)
 			if !c.usable(have) && isNews(err) {
 				c.status.trouble(fmt.Errorf("fetch consensus: %w", c.clock(err)))

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"tunic/cell/link"
+	"tunic/directory/mirror"
 )
 
 // A sourcesError says why none of those who were asked sent a consensus. It has
@@ -43,6 +46,25 @@ func (e *sourcesError) Unwrap() []error { return e.errs }
 // link pool only says that it failed.
 func (e *sourcesError) news() bool {
 	return slices.ContainsFunc(e.errs, func(err error) bool { return !errors.Is(err, link.ErrDialFailed) })
+}
+
+// busyFor returns how long those who were asked want to be left alone: the shortest
+// time that one named, 0 where one failed in another way, since a further attempt
+// may find that one well again.
+func busyFor(err error) time.Duration {
+	errs := []error{err}
+	if s, ok := errors.AsType[*sourcesError](err); ok {
+		errs = s.errs
+	}
+	least := time.Duration(math.MaxInt64)
+	for _, err := range errs {
+		busy, ok := errors.AsType[*mirror.BusyError](err)
+		if !ok {
+			return 0
+		}
+		least = min(least, busy.RetryAfter)
+	}
+	return least
 }
 
 // plainReason is what a person needs to know of an error.

@@ -12,6 +12,7 @@ import (
 
 	"tunic/cell/link"
 	"tunic/directory"
+	"tunic/directory/mirror"
 )
 
 func TestSourcesErrorIsPlain(t *testing.T) {
@@ -39,6 +40,39 @@ func TestSourcesErrorIsPlain(t *testing.T) {
 		if !errors.Is(err, row.errs[0]) {
 			t.Errorf("%v has lost its causes", err)
 		}
+	}
+}
+
+// When all who were asked are busy they are left alone for as long as the first
+// of them said, but no longer than after any other failures.
+func TestBusySourcesAreLeftAlone(t *testing.T) {
+	for _, row := range []struct{ said, least time.Duration }{
+		{4 * time.Minute, 4 * time.Minute},
+		{time.Hour, 10 * time.Minute}, // a sixth of the period
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 7, 3)
+			var asked []time.Time
+			w.sources = func(link.Target) error {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				asked = append(asked, time.Now())
+				return fmt.Errorf("fetch consensus: %w", &mirror.BusyError{RetryAfter: row.said + time.Duration(len(asked)%3)*time.Minute})
+			}
+			c := launchIn(t, w, t.TempDir(), &memory{}, nil)
+			time.Sleep(time.Hour)
+			_ = c.Close()
+			n := len(w.file.Authorities)
+			if len(asked) < 2*n {
+				t.Fatalf("asked %d times in an hour", len(asked))
+			}
+			if pause := asked[n].Sub(asked[n-1]); pause < row.least || pause > 11*time.Minute {
+				t.Errorf("told to wait for %v, the client came again after %v", row.said, pause)
+			}
+		})
+	}
+	if d := busyFor(&sourcesError{[]error{&mirror.BusyError{RetryAfter: time.Minute}, errRefused}}); d != 0 {
+		t.Errorf("waits for %v though one source failed in another way", d)
 	}
 }
 

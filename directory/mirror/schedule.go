@@ -82,14 +82,29 @@ func draw(rng *rand.Rand, least, most time.Duration) time.Duration {
 // last one, so that those who failed together do not come again together.
 func (s *Schedule) Failed(n *directory.Network, now time.Time, rng *rand.Rand) {
 	if initial(n, now) {
-		s.delay = min(max(2*s.delay, initialBase), initialCap)
+		s.delay = min(max(2*s.delay, initialBase), longest(n, now))
 		return
 	}
 	base := max(n.Timing.Period/baseParts, minBase)
 	if s.delay == 0 {
 		base = min(base, firstBase)
 	}
-	s.delay = min(draw(rng, base, max(3*s.delay, 2*base)), max(n.Timing.Period/capParts, minBase))
+	s.delay = min(draw(rng, base, max(3*s.delay, 2*base)), longest(n, now))
+}
+
+// Busy notes, after Failed, that those who were asked want to be left alone for d.
+// What they say is a claim: it puts off the next fetch no longer than the longest
+// delay after failures.
+func (s *Schedule) Busy(n *directory.Network, d time.Duration, now time.Time) {
+	s.delay = max(s.delay, min(d, longest(n, now)))
+}
+
+// longest is the longest delay after failures.
+func longest(n *directory.Network, now time.Time) time.Duration {
+	if initial(n, now) {
+		return initialCap
+	}
+	return max(n.Timing.Period/capParts, minBase)
 }
 
 // initial reports whether the initial rounds last, or have only just ended.
