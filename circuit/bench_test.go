@@ -14,7 +14,7 @@ import (
 // hops with all nodes in this process, over loopback links.
 func BenchmarkThreeHops(b *testing.B) {
 	b.Run("down", func(b *testing.B) {
-		c := benchCircuit(b, func(s *circuit.Stream) { s.ReadFrom(endless{}) })
+		c := serveCircuit(b, func(s *circuit.Stream) { s.ReadFrom(endless{}) })
 		s, err := c.Dial(context.Background(), "any", 1, 0)
 		if err != nil {
 			b.Fatal(err)
@@ -29,7 +29,7 @@ func BenchmarkThreeHops(b *testing.B) {
 		}
 	})
 	b.Run("up", func(b *testing.B) {
-		c := benchCircuit(b, func(s *circuit.Stream) { s.WriteTo(io.Discard) })
+		c := serveCircuit(b, func(s *circuit.Stream) { s.WriteTo(io.Discard) })
 		s, err := c.Dial(context.Background(), "any", 1, 0)
 		if err != nil {
 			b.Fatal(err)
@@ -105,7 +105,7 @@ func benchSockets(b *testing.B) {
 			}
 		}
 	}()
-	c := benchCircuit(b, func(s *circuit.Stream) { s.ReadFrom(source) })
+	c := serveCircuit(b, func(s *circuit.Stream) { s.ReadFrom(source) })
 	s, err := c.Dial(context.Background(), "any", 1, 0)
 	if err != nil {
 		b.Fatal(err)
@@ -123,9 +123,9 @@ func benchSockets(b *testing.B) {
 	sinkFar.Close()
 }
 
-// benchCircuit builds a circuit whose exit treats every stream with serve.
-func benchCircuit(b *testing.B, serve func(*circuit.Stream)) *circuit.Circuit {
-	nw := newNetwork(b, 3)
+// serveCircuit builds a circuit whose exit treats every stream with serve.
+func serveCircuit(tb testing.TB, serve func(*circuit.Stream)) *circuit.Circuit {
+	nw := newNetwork(tb, 3)
 	exit := nw.relays[2]
 	exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
 		exit.work.Go(func() {

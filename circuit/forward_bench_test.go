@@ -21,7 +21,7 @@ import (
 func BenchmarkRelayForward(b *testing.B) {
 	for _, c := range []struct{ circuits, links int }{{1, 1}, {16, 1}, {16, 4}, {256, 1}, {256, 4}, {256, 64}} {
 		b.Run(fmt.Sprintf("circuits=%d/links=%d", c.circuits, c.links), func(b *testing.B) {
-			benchForward(b, newForwarding(b, c.circuits, c.links, benchRound))
+			benchForward(b, newForwarding(b, inward, c.circuits, c.links, benchRound))
 		})
 	}
 }

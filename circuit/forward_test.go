@@ -23,13 +23,18 @@ const ( // of a forwarding, in cells
 	benchBytes  = benchWrite / cell.RecordCells * (2 + cell.RecordCells*cell.Size + 16)
 )
 
-// TestRelayForwardsWithoutAllocating sends cells through a relay: reading, opening,
-// layer, queue, sealing and writing take nothing from the heap.
+// TestRelayForwardsWithoutAllocating sends cells through a relay, in either direction:
+// reading, opening, layer, queue, sealing and writing take nothing from the heap.
 func TestRelayForwardsWithoutAllocating(t *testing.T) {
 	if circuit.RaceEnabled {
 		t.Skip("pools drop what they hold in race builds")
 	}
-	f := newForwarding(t, 4, 1, benchWrite)
+	for name, way := range map[string]way{"inward": inward, "outward": outward} {
+		t.Run(name, func(t *testing.T) { forwardWithoutAllocating(t, newForwarding(t, way, 4, 1, benchWrite)) })
+	}
+}
+
+func forwardWithoutAllocating(t *testing.T, f *forwarding) {
 	const rounds = 200
 	var sealed [][]byte
 	for range rounds {
@@ -57,20 +62,28 @@ type forwarding struct {
 	plain []byte // of a record
 }
 
+// A way is where the cells of a forwarding go.
+type way int
+
+const (
+	inward  way = iota // to the clients: the relay adds a layer
+	outward            // from them: it takes one off
+)
+
 // A lane is one link towards the relay and one away from it.
 type lane struct {
-	out, in *linktest.Hostile
-	ids     []cell.CircuitID // on the link that it sends on
-	next    int              // of ids
-	sealed  []byte           // of the next round
-	credit  chan struct{}    // for benchWrite cells each
-	done    chan struct{}    // all cells of the round have come
-	round   int              // cells in one
+	from, to *linktest.Hostile
+	ids      []cell.CircuitID // on the link that it sends on
+	next     int              // of ids
+	sealed   []byte           // of the next round
+	credit   chan struct{}    // for benchWrite cells each
+	done     chan struct{}    // all cells of the round have come
+	round    int              // cells in one
 }
 
 // newForwarding builds the circuits, without handshakes. round is how many cells make
 // a round, over all links.
-func newForwarding(tb testing.TB, circuits, links, round int) *forwarding {
+func newForwarding(tb testing.TB, w way, circuits, links, round int) *forwarding {
 	hops := make(chan *circuit.Hop, 1)
 	keyed := &handshake.Result{}
 	cfg := linktest.NewRelay()
@@ -89,23 +102,28 @@ func newForwarding(tb testing.TB, circuits, links, round int) *forwarding {
 
 	f := &forwarding{plain: make([]byte, cell.RecordCells*cell.Size)}
 	for range links {
-		sender := linktest.NewRelay()
-		ln := &lane{out: linktest.Connect(tb, target, linktest.Options{As: sender}), in: linktest.Connect(tb, target, linktest.Options{As: linktest.NewRelay()}),
-			credit: make(chan struct{}, max(2, benchWindow/benchWrite/links)), done: make(chan struct{}, 1)}
+		further := linktest.NewRelay()
+		out := linktest.Connect(tb, target, linktest.Options{As: further})
+		in := linktest.Connect(tb, target, linktest.Options{As: linktest.NewRelay()})
+		ln := &lane{from: out, to: in, credit: make(chan struct{}, max(2, benchWindow/benchWrite/links)), done: make(chan struct{}, 1)}
+		if w == outward {
+			ln.from, ln.to = in, out
+		}
 		ln.round = round / links / benchWrite * benchWrite
 		for range cap(ln.credit) {
 			ln.credit <- struct{}{}
 		}
 		for i := range circuits / links {
-			ln.in.Send(ln.in.NewID(uint32(i)), cell.CreateDir, nil)
-			id, err := (<-hops).GoOn(findLink(tb, pool, sender.ID))
+			near := in.NewID(uint32(i))
+			in.Send(near, cell.CreateDir, nil)
+			far, err := (<-hops).GoOn(findLink(tb, pool, further.ID))
 			if err != nil {
 				tb.Fatal(err)
 			}
-			ln.ids = append(ln.ids, id)
+			ln.ids = append(ln.ids, [...]cell.CircuitID{inward: far, outward: near}[w])
 		}
 		f.lanes = append(f.lanes, ln)
-		go ln.in.Skim(ln.counter()) // ends when the connection closes, with the benchmark
+		go ln.to.Skim(ln.counter()) // ends when the connection closes, with the benchmark
 	}
 	return f
 }
@@ -155,7 +173,7 @@ func (f *forwarding) seal() {
 				cell.PutHeader(f.plain[i*cell.Size:], cell.Header{Circuit: ln.ids[ln.next], Command: cell.Relay})
 				ln.next = (ln.next + 1) % len(ln.ids)
 			}
-			ln.sealed = append(ln.sealed, ln.out.RecordOf(f.plain)...)
+			ln.sealed = append(ln.sealed, ln.from.RecordOf(f.plain)...)
 		}
 	}
 }
@@ -174,7 +192,7 @@ func (f *forwarding) round() (cells int) {
 func (ln *lane) send() {
 	for p := ln.sealed; len(p) > 0; p = p[benchBytes:] {
 		<-ln.credit
-		if _, err := ln.out.Conn.Write(p[:benchBytes]); err != nil {
+		if _, err := ln.from.Conn.Write(p[:benchBytes]); err != nil {
 			return
 		}
 	}

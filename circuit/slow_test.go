@@ -16,7 +16,7 @@ import (
 func BenchmarkSlowReader(b *testing.B) {
 	for _, mb := range []int{2, 20, 60, 1000} {
 		b.Run(fmt.Sprintf("MB/s=%d", mb), func(b *testing.B) {
-			c := benchCircuit(b, func(s *circuit.Stream) { s.ReadFrom(endless{}) })
+			c := serveCircuit(b, func(s *circuit.Stream) { s.ReadFrom(endless{}) })
 			s, err := c.Dial(context.Background(), "any", 1, 0)
 			if err != nil {
 				b.Fatal(err)
