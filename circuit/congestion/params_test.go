@@ -7,6 +7,58 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestConsensusParameters holds what docs/protocol.md, "Flow control", says of each: its
+// default, its bounds, and that it sets what it is named after.
+func TestConsensusParameters(t *testing.T) {
+	params := map[string]struct {
+		def, least, most int64
+		of               func(p Params) int
+	}{
+		"cc_sendme_inc":      {31, 1, 254, func(p Params) int { return p.SendmeInc }},
+		"cc_cwnd_max":        {16_384, 500, 16_384, func(p Params) int { return p.CwndMax }},
+		"cc_cwnd_min":        {62, 31, 1_000, func(p Params) int { return p.CwndMin }},
+		"cc_cwnd_init":       {248, 31, 10_000, func(p Params) int { return p.CwndInit }},
+		"cc_alpha":           {186, 31, 1_000, func(p Params) int { return p.Alpha }},
+		"cc_beta":            {217, 31, 2_000, func(p Params) int { return p.Beta }},
+		"cc_delta":           {310, 31, 4_000, func(p Params) int { return p.Delta }},
+		"cc_gamma":           {186, 31, 4_000, func(p Params) int { return p.Gamma }},
+		"cc_cwnd_inc":        {31, 1, 1_000, func(p Params) int { return p.Step }},
+		"cc_cwnd_inc_pct_ss": {100, 1, 100, func(p Params) int { return p.SlowStart }},
+		"cc_cwnd_full_gap":   {4, 0, 16, func(p Params) int { return p.FullGap }},
+		"cc_ewma_max":        {32, 2, 255, func(p Params) int { return p.EwmaMax }},
+		"cc_base_age":        {10, 1, 600, func(p Params) int { return p.BaseAge }},
+	}
+	asked := map[string]int{}
+	got := FromConsensus(func(name string, def, least, most int64) int64 {
+		asked[name]++
+		if p := params[name]; def != p.def || least != p.least || most != p.most {
+			t.Errorf("%s: %d, %d to %d, want %d, %d to %d", name, def, least, most, p.def, p.least, p.most)
+		}
+		return def
+	})
+	for name, p := range params {
+		if asked[name] != 1 || p.of(got) != int(p.def) {
+			t.Errorf("%s: asked for %d times, then %d, want once and %d", name, asked[name], p.of(got), p.def)
+		}
+		other := p.most
+		if other == p.def {
+			other = p.least
+		}
+		one := FromConsensus(func(n string, def, _, _ int64) int64 {
+			if n == name {
+				return other
+			}
+			return def
+		})
+		if p.of(one) != int(other) {
+			t.Errorf("%s: %d, want what the consensus says: %d", name, p.of(one), other)
+		}
+	}
+	if len(asked) != len(params) {
+		t.Errorf("%d parameters, want %d", len(asked), len(params))
+	}
+}
+
 func TestDefaultIsInsideItsBounds(t *testing.T) {
 	if p := Default(); p != p.Clamp() {
 		t.Errorf("Default = %+v, clamped %+v", p, p.Clamp())
