@@ -69,16 +69,18 @@ func (l *Link) handleRead() error {
 	return l.rest()
 }
 
-// rest waits as long as the link has been slowed.
+// rest waits as long as the link has been slowed; one that closes waits no longer.
 func (l *Link) rest() error {
 	if l.slowed.Load() <= 0 {
 		return nil
 	}
 	d := l.slowed.Swap(0)
 	l.batch.Flush()
-	wait(l.ctx, min(time.Duration(d), maxSlow))
-	if l.ctx.Err() != nil {
-		return ErrClosed
+	t := time.NewTimer(min(time.Duration(d), maxSlow))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.done: // what comes next says how it ended
 	}
 	return nil
 }

@@ -12,15 +12,18 @@ import (
 )
 
 // A node that slows a link reads on when the time is up, and loses nothing; a second
-// is the longest that a link waits at a time, and closing does not wait for it.
+// is the longest that a link waits at a time, and one that closes waits no longer.
 func TestSlowedLinkIsReadLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pause = 300 * time.Millisecond
 		var came []time.Duration
+		var slowed *link.Link
+		var closed time.Time
 		start := time.Now()
 		r := newRig(t, func(c *link.Config) {
 			c.ReadLimit = passes{} // as a relay has one, which lets everything through
-			c.Handler = &linktest.Handler{New: func(l *link.Link, id cell.CircuitID, _ cell.Command, _ []byte, _ *link.Batch) {
+			c.Handler = &linktest.Handler{Closed: func(*link.Link) { closed = time.Now() }, New: func(l *link.Link, id cell.CircuitID, _ cell.Command, _ []byte, _ *link.Batch) {
+				slowed = l
 				came = append(came, time.Since(start))
 				l.Refuse(id, cell.ReasonResource)
 				l.Slow(pause)
@@ -41,7 +44,15 @@ func TestSlowedLinkIsReadLater(t *testing.T) {
 				t.Fatalf("cells were read after %v, want %v", came, want)
 			}
 		}
-		h.Send(1<<31|5, cell.CreateDir, nil) // the end of the test closes a link that waits
+		h.Send(1<<31|5, cell.CreateDir, nil)
+		h.ExpectDestroy(1<<31 | 5)
+		synctest.Wait()
+		now := time.Now()
+		slowed.Close()
+		synctest.Wait()
+		if !closed.Equal(now) {
+			t.Errorf("a link that waits is told of its end %v after it", closed.Sub(now))
+		}
 	})
 }
 
