@@ -15,6 +15,7 @@ const ( // contexts of signatures
 	LabelCertCircuit Context = "tunic 1 certificate: signing key to circuit key"
 	LabelCertNote    Context = "tunic 1 certificate: identity to note key"
 	LabelCertFamily  Context = "tunic 1 certificate: family to relay"
+	LabelCertVoucher Context = "tunic 1 certificate: family to newcomer"
 
 	LabelLinkProof        Context = "tunic 1 link proof"       // over the handshake hash of a link
 	LabelDescriptor       Context = "tunic 1 descriptor"       // by the relay's signing key
@@ -26,6 +27,11 @@ const ( // labels of hashes
 	LabelCircuitKeyID = "tunic 1 circuit key id" // SHA-256
 	LabelNetwork      = "tunic 1 network"        // SHA-256: the network digest of the prologues
 	LabelHybridPSK    = "tunic 1 hybrid psk"     // SHA3-256; the copy is in cell/hybrid
+
+	LabelLotteryNumber = "tunic 1 lottery number"   // SHA-256, the four of them: an authority's number of a day
+	LabelLotteryCommit = "tunic 1 lottery commit"   // what it publishes first of it
+	LabelLotteryValue  = "tunic 1 lottery value"    // the shared random value of a day
+	LabelLotteryNone   = "tunic 1 lottery fallback" // and that of a day when too few revealed
 )
 
 const ( // labels of HKDF-Expand; a direction or a hash follows where docs/protocol.md says so
