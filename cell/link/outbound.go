@@ -232,20 +232,19 @@ func (l *Link) giveBack() {
 }
 
 // takeBuffer sees to it that there is a buffer for room cells, and returns for how
-// many there is one: a link of a node that has many buffers out gets one record's.
-// Nothing is pending.
+// many there is one: a link of a node that has many large buffers out gets one record's,
+// or keeps it. Nothing is pending.
 func (l *Link) takeBuffer(room int) int {
 	o := &l.out
-	large := room > cell.RecordCells
-	if o.buf != nil {
-		if large == (o.large != nil) {
-			return room
-		}
-		l.releaseBuffer()
+	large := room > cell.RecordCells && (o.large != nil || l.pool.takeLargeWrite())
+	if !large {
+		room = min(room, cell.RecordCells)
 	}
-	if large && l.pool.largeWrites.Add(1) > maxLargeWrites {
-		l.pool.largeWrites.Add(-1)
-		large, room = false, cell.RecordCells
+	if o.buf != nil && large == (o.large != nil) {
+		return room
+	}
+	if o.buf != nil {
+		l.releaseBuffer()
 	}
 	if large {
 		o.large = writeBuffers.Get().(*writeBuffer)
@@ -256,6 +255,15 @@ func (l *Link) takeBuffer(room int) int {
 	}
 	o.holds.Store(int32(len(o.buf)))
 	return room
+}
+
+// takeLargeWrite counts one more large buffer, if there may be one.
+func (p *Pool) takeLargeWrite() bool {
+	if p.largeWrites.Add(1) > maxLargeWrites {
+		p.largeWrites.Add(-1)
+		return false
+	}
+	return true
 }
 
 // releaseBuffer gives it back, whichever it is.
