@@ -128,6 +128,46 @@ func TestConsensusRefuses(t *testing.T) {
 	}
 }
 
+// Documents that are whole but for one relay too many: it is the number that is
+// refused, before any relay is read.
+func TestParsersRefuse50001Relays(t *testing.T) {
+	net := directorytest.New(1)
+	relays := manyRelays(directory.MaxRelays + 1)
+	most, one := relays[:directory.MaxRelays], relays[directory.MaxRelays:]
+	encode := func(relays []directory.Relay) string {
+		doc, err := net.Consensus(0, relays).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(doc)
+	}
+	if _, err := directory.ParseConsensus([]byte(oneMore(encode(most), encode(one)))); !atCount(err) {
+		t.Errorf("consensus: %v", err)
+	}
+	vote := func(relays []directory.Relay) string {
+		doc, err := net.Vote(0, 0, relays).Sign(net.SigningKey(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return directory.WithoutSignature(doc)
+	}
+	if _, err := directory.ReencodeVote(oneMore(vote(most), vote(one))); !atCount(err) {
+		t.Errorf("vote: %v", err)
+	}
+}
+
+// oneMore appends the one relay of a document to another that has the most.
+func oneMore(most, one string) string {
+	count := fmt.Sprintf("relays %d\n", directory.MaxRelays)
+	_, relay, _ := strings.Cut(one, "relays 1\n")
+	return strings.Replace(most, count, fmt.Sprintf("relays %d\n", directory.MaxRelays+1), 1) + relay
+}
+
+// atCount reports whether an error is about the number of relays.
+func atCount(err error) bool {
+	return errors.Is(err, directory.ErrMalformed) && strings.Contains(err.Error(), ": relays: ")
+}
+
 func TestConsensusErrorsNameTheLine(t *testing.T) {
 	net := directorytest.New(1)
 	doc, _ := fullConsensus(net).Encode()

@@ -65,7 +65,7 @@ func TestDescriptorRefuses(t *testing.T) {
 		"keyword left out":       {line("uptime"), ""},
 		"unknown keyword":        {line("uptime"), line("uptime") + "colour blue\n"},
 		"order":                  {line("platform") + line("contact"), line("contact") + line("platform")},
-		"line of 1 MiB":          {line("contact"), "contact " + strings.Repeat("a", 30<<10) + "\n"},
+		"line of 30 KiB":         {line("contact"), "contact " + strings.Repeat("a", 30<<10) + "\n"},
 		"contact too long":       {line("contact"), "contact " + strings.Repeat("a", 257) + "\n"},
 		"control character":      {line("contact"), "contact a\x07b\n"},
 		"not ASCII":              {line("contact"), "contact ä\n"},
@@ -118,7 +118,7 @@ func TestDescriptorRefuses(t *testing.T) {
 		t.Errorf("too large: %v", err)
 	}
 	if _, err := directory.ParseDescriptor(append([]byte(text), bytes.Repeat([]byte("a"), 1<<20)...), net.Network, epoch); !errors.Is(err, directory.ErrTooLarge) {
-		t.Errorf("line of 1 MiB: %v", err)
+		t.Errorf("a last line of 1 MiB: %v", err)
 	}
 }
 

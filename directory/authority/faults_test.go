@@ -325,6 +325,8 @@ func TestCutBetweenTwoAuthoritiesOfThree(t *testing.T) {
 	})
 }
 
+// A relay that runs, but says that its address is another's, is not listed; with
+// its own address it is.
 func TestSomeoneElsesAddressNeverRuns(t *testing.T) {
 	inBubble(t, 3, func(tn *testNet) {
 		for i := range tn.nodes {
@@ -332,6 +334,12 @@ func TestSomeoneElsesAddressNeverRuns(t *testing.T) {
 		}
 		good := tn.relays(3)
 		thief := tn.NewRelay(9, time.Now())
+		thief.Descriptor.Policy = directory.AcceptAll()
+		home := *thief // where it answers, with its own key
+		own := home.Descriptor
+		tn.mu.Lock()
+		tn.up[own.ID] = &home
+		tn.mu.Unlock()
 		thief.Descriptor.Addrs = good[0].Descriptor.Addrs
 		for i := range tn.nodes {
 			tn.publish(thief, i)
@@ -341,6 +349,13 @@ func TestSomeoneElsesAddressNeverRuns(t *testing.T) {
 			if len(b.Consensus.Relays) != 3 || b.Consensus.Relay(thief.Descriptor.ID) != nil {
 				tn.t.Fatalf("round %d: %d relays", round, len(b.Consensus.Relays))
 			}
+		}
+		thief.Descriptor.Addrs, thief.Descriptor.Published = own.Addrs, time.Now().UTC().Truncate(time.Millisecond)
+		for i := range tn.nodes {
+			tn.publish(thief, i)
+		}
+		if b := tn.same(15, 0, 1, 2); b.Consensus.Relay(own.ID) == nil {
+			tn.t.Error("not listed at its own address")
 		}
 	})
 }
