@@ -44,11 +44,11 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), floodTime)
 	defer cancel()
 	from := time.Now()
-	var fetched, failed, atOnce, most atomic.Int64
+	var fetched, failed, atOnce, most, connected atomic.Int64
 	var all sync.WaitGroup
 	for i := range strangers {
 		all.Go(func() {
-			s := stranger(i, n.File)
+			s := stranger(i, n.File, sync.OnceFunc(func() { connected.Add(1) }))
 			defer s.pool.Close()
 			select { // they come within a second, as a crowd does, and not in one instant
 			case <-time.After(time.Duration(i) * time.Second / strangers):
@@ -70,8 +70,8 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 	}
 	all.Wait()
 	to := time.Now()
-	t.Logf("%d strangers, up to %d at a time: %d fetches, %d refused or cut off", strangers, most.Load(), fetched.Load(), failed.Load())
-	if most.Load() < strangers*3/4 || fetched.Load() == 0 || fetched.Load()+failed.Load() < strangers {
+	t.Logf("%d strangers connected, up to %d asked at a time: %d fetches, %d refused or cut off", connected.Load(), most.Load(), fetched.Load(), failed.Load())
+	if connected.Load() != strangers || most.Load() < strangers*3/4 || fetched.Load() == 0 || fetched.Load()+failed.Load() < strangers {
 		t.Error("that was no flood")
 	}
 	// The strangers share these few cores with the authorities, so that a vote may
@@ -142,10 +142,12 @@ type asker struct {
 	from *directory.Authority
 }
 
-func stranger(i int, n *directory.Network) *asker {
+// stranger returns the asker with number i; connected, if not nil, is called
+// whenever an authority has taken a connection of it.
+func stranger(i int, n *directory.Network, connected func()) *asker {
 	own := netip.AddrFrom4([4]byte{127, 100, byte(i >> 8), byte(i)})
 	return &asker{from: &n.Authorities[i%len(n.Authorities)],
-		pool: link.NewPool(link.Config{Network: n.Digest(), Transport: sourced{own}, Limits: link.Limits{DialMemory: time.Millisecond, Workers: 1}})}
+		pool: link.NewPool(link.Config{Network: n.Digest(), Transport: sourced{own, connected}, Limits: link.Limits{DialMemory: time.Millisecond, Workers: 1}})}
 }
 
 // fetch makes a link and a circuit if there is none, and fetches the consensus.
@@ -171,11 +173,18 @@ func (a *asker) fetch(ctx context.Context, n *directory.Network) error {
 }
 
 // A sourced is TCP from one address.
-type sourced struct{ own netip.Addr }
+type sourced struct {
+	own       netip.Addr
+	connected func() // nil: nobody counts
+}
 
 func (s sourced) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.own, 0))}
-	return d.DialContext(ctx, "tcp", to.String())
+	conn, err := d.DialContext(ctx, "tcp", to.String())
+	if err == nil && s.connected != nil {
+		s.connected()
+	}
+	return conn, err
 }
 
 func (sourced) Listen(netip.AddrPort) (net.Listener, error) { return nil, net.ErrClosed }

@@ -78,7 +78,7 @@ func startLoaded(b *testing.B, relays int, memory int64) *loaded {
 
 // consensus gets the network's relays from the authority.
 func (l *loaded) consensus(ctx context.Context) {
-	a := stranger(0, l.n.File)
+	a := stranger(0, l.n.File, nil)
 	defer a.pool.Close()
 	for len(l.entries) < len(l.relays) || len(l.entries) == 0 {
 		m := mirror.Client{Dial: func(ctx context.Context) (net.Conn, error) {
@@ -115,7 +115,7 @@ func (l *loaded) consensus(ctx context.Context) {
 func (l *loaded) links(from netip.Addr) *link.Pool {
 	p := l.pools[from]
 	if p == nil {
-		p = link.NewPool(link.Config{Network: l.params.Network, Transport: sourced{from}, Limits: link.Limits{Workers: 1, DialMemory: time.Millisecond, IdleClient: time.Hour}})
+		p = link.NewPool(link.Config{Network: l.params.Network, Transport: sourced{own: from}, Limits: link.Limits{Workers: 1, DialMemory: time.Millisecond, IdleClient: time.Hour}})
 		l.pools[from] = p
 		l.b.Cleanup(func() { p.Close() })
 	}

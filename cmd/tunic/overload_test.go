@@ -179,7 +179,7 @@ func newFlooders(l *loaded) []*flooder {
 	target := link.Target{ID: e.ID, Key: e.LinkKey, Addrs: e.Addrs}
 	var clients []*flooder
 	for i := range floodClients {
-		conn, err := sourced{loadClient(50_000 + i)}.Dial(l.b.Context(), e.Addrs[0])
+		conn, err := sourced{own: loadClient(50_000 + i)}.Dial(l.b.Context(), e.Addrs[0])
 		if err != nil {
 			l.b.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func openStreams(l *loaded, report bool) (stop func()) {
 // stopReader asks for bytes on many circuits of one link and reads none of them.
 func stopReader(l *loaded, _ bool) (stop func()) {
 	limit := &unread{}
-	p := link.NewPool(link.Config{Network: l.params.Network, ReadLimit: limit, Transport: sourced{loadClient(50_000)}, Limits: link.Limits{Workers: 1}})
+	p := link.NewPool(link.Config{Network: l.params.Network, ReadLimit: limit, Transport: sourced{own: loadClient(50_000)}, Limits: link.Limits{Workers: 1}})
 	for range 50 {
 		c, err := l.circuit(p, 0, 1, 2)
 		if err == nil {

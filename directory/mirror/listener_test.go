@@ -130,11 +130,13 @@ func TestAuthoritiesAreServedAmongStrangers(t *testing.T) {
 	network, b, _ := bundles(t)
 	s := serve(t, handler(&fixed{bundle: b}, 1))
 	var served, full atomic.Int64
-	var crowd sync.WaitGroup
+	var crowd, there sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	for i := range 2000 {
 		c := s.client(Peer{Link: uint64(i)})
+		there.Add(1)
 		crowd.Go(func() { // ends with cancel
+			answered := sync.OnceFunc(there.Done)
 			for ctx.Err() == nil {
 				_, err := c.Get(ctx, PathConsensus, directory.MaxBundle)
 				var busy *BusyError
@@ -148,9 +150,11 @@ func TestAuthoritiesAreServedAmongStrangers(t *testing.T) {
 				case err == nil:
 					served.Add(1)
 				}
+				answered()
 			}
 		})
 	}
+	there.Wait() // all 2,000 have been answered once, and go on
 	a := s.client(Peer{Class: work.Authority, Link: 1 << 20})
 	for i := range 20 {
 		if _, err := a.Consensus(t.Context(), network.Network, nil); err != nil {
