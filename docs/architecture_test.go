@@ -109,6 +109,12 @@ var never = map[string][]string{
 	"tunic/circuit/congestion": {"net", "os"},
 	"tunic/client/path":        {"net", "net/http", "os", "log/slog"},
 	"tunic/directory":          {"net", "net/http"},
+
+	"tunic/directory/rules":             {"net", "os", "log/slog"},
+	"tunic/directory/admission":         {"net", "os", "log/slog"},
+	"tunic/directory/admission/weigh":   {"net", "os", "log/slog"},
+	"tunic/directory/admission/detect":  {"net", "os", "log/slog"},
+	"tunic/directory/admission/lottery": {"net", "os", "log/slog"},
 }
 
 func TestPurePackagesStayPure(t *testing.T) {
