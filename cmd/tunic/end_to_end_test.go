@@ -240,12 +240,36 @@ func (e *endToEnd) names(t *testing.T) {
 	if len(asked) != 1 || !exits[asked[0]] {
 		t.Errorf("the name was looked up by %v, want one of the exits %v", asked, exits)
 	}
-	// Relays and authorities stand on addresses of their own, the site on 127.0.0.1.
+	known := e.addresses(t)
 	for _, peer := range stop() {
-		if peer.Addr() == netip.MustParseAddr("127.0.0.1") && !e.net.File.SameSubnet {
-			t.Errorf("the client connects to %v, which is no relay", peer)
+		if !known[peer] {
+			t.Errorf("the client connects to %v, which is no relay and no authority", peer)
 		}
 	}
+}
+
+// addresses returns where the network's relays and authorities listen.
+func (e *endToEnd) addresses(t *testing.T) map[netip.AddrPort]bool {
+	t.Helper()
+	all := map[netip.AddrPort]bool{}
+	for _, a := range e.net.File.Authorities {
+		for _, at := range a.Addrs {
+			all[at] = true
+		}
+	}
+	for _, nd := range e.net.Nodes {
+		if nd.Role != localnet.Relay {
+			continue
+		}
+		var c node.RelayConfig
+		if err := node.Load(nd.Config(), &c); err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range c.Listen {
+			all[at] = true
+		}
+	}
+	return all
 }
 
 func (e *endToEnd) chromium(t *testing.T) {

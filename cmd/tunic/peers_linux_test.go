@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,8 +16,9 @@ import (
 	"time"
 )
 
-// watchPeers collects the TCP addresses that a process is connected to, out of
-// connections that it opened, until the returned function is called.
+// watchPeers collects the addresses that a process is connected to, out of TCP
+// connections that it opened and of its UDP sockets, until the returned function is
+// called.
 func watchPeers(t *testing.T, pid int) (stop func() []netip.AddrPort) {
 	t.Helper()
 	seen := map[netip.AddrPort]bool{}
@@ -54,7 +57,8 @@ func watchPeers(t *testing.T, pid int) (stop func() []netip.AddrPort) {
 }
 
 // peers returns the remote addresses of the process's TCP connections, but for
-// those to a port that it listens on.
+// those to a port that it listens on, and of its UDP sockets: 0.0.0.0:0 of one that
+// is not connected, and may send anywhere.
 func peers(pid int) []netip.AddrPort {
 	inodes := map[string]bool{}
 	fds, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "fd", "*"))
@@ -65,8 +69,9 @@ func peers(pid int) []netip.AddrPort {
 	}
 	type row struct{ local, remote netip.AddrPort }
 	var rows []row
+	var all []netip.AddrPort
 	listening := map[uint16]bool{}
-	for _, file := range []string{"tcp", "tcp6"} {
+	for _, file := range []string{"tcp", "tcp6", "udp", "udp6"} {
 		f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "net", file))
 		if err != nil {
 			continue
@@ -77,7 +82,9 @@ func peers(pid int) []netip.AddrPort {
 				continue
 			}
 			local, remote := parseProcAddr(field[1]), parseProcAddr(field[2])
-			if field[3] == "0A" {
+			if strings.HasPrefix(file, "udp") {
+				all = append(all, remote)
+			} else if field[3] == "0A" {
 				listening[local.Port()] = true
 			} else if remote.Port() != 0 {
 				rows = append(rows, row{local, remote})
@@ -85,7 +92,6 @@ func peers(pid int) []netip.AddrPort {
 		}
 		f.Close()
 	}
-	var all []netip.AddrPort
 	for _, r := range rows {
 		if !listening[r.local.Port()] {
 			all = append(all, r.remote)
@@ -121,4 +127,24 @@ func processesOf(dir string) (pids []string) {
 		}
 	}
 	return pids
+}
+
+// A UDP socket counts as a peer, connected or not.
+func TestPeersSeesUDP(t *testing.T) {
+	to, err := net.ListenPacket("udp", "127.0.0.1:0") // not connected itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	from, err := net.Dial("udp", to.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	seen := peers(os.Getpid())
+	for _, want := range []netip.AddrPort{to.LocalAddr().(*net.UDPAddr).AddrPort(), netip.MustParseAddrPort("0.0.0.0:0")} {
+		if !slices.Contains(seen, want) {
+			t.Errorf("%v is not among %v", want, seen)
+		}
+	}
 }
