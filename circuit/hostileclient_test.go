@@ -360,9 +360,7 @@ func TestHostileClient(t *testing.T) {
 			if d, ok := errors.AsType[*circuit.DestroyError](err); !ok || d.Reason != o.reason {
 				t.Errorf("relay %d ended the circuit: %v, want %v", o.at, err, o.reason)
 			}
-			if err := echo(bystander); err != nil {
-				t.Errorf("another circuit of the link: %v", err)
-			}
+			livesOn(t, bystander)
 		})
 	}
 }

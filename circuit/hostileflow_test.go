@@ -97,9 +97,7 @@ func TestFlowThatAnExitSays(t *testing.T) {
 			if d, ok := errors.AsType[*circuit.DestroyError](gone(t, c)); !ok || d.Hop != -1 || d.Reason != cell.ReasonProtocol {
 				t.Errorf("client's end: %v, want its own verdict of a protocol violation", c.Err())
 			}
-			if err := echo(bystander); err != nil {
-				t.Errorf("another circuit of the link: %v", err)
-			}
+			livesOn(t, bystander)
 		})
 	}
 }
@@ -167,9 +165,7 @@ func TestFlowThatAClientSays(t *testing.T) {
 			if d, ok := errors.AsType[*circuit.DestroyError](gone(t, hop)); !ok || d.Hop != -1 || d.Reason != cell.ReasonProtocol {
 				t.Errorf("the exit ended the circuit: %v, want a protocol violation", hop.Err())
 			}
-			if err := echo(bystander); err != nil {
-				t.Errorf("another circuit of the link: %v", err)
-			}
+			livesOn(t, bystander)
 		})
 	}
 }

@@ -457,6 +457,14 @@ func gone(t testing.TB, c interface {
 	}
 }
 
+// livesOn shows that another circuit of the link took no harm.
+func livesOn(t testing.TB, bystander *circuit.Circuit) {
+	t.Helper()
+	if err := echo(bystander); err != nil {
+		t.Errorf("another circuit of the link: %v", err)
+	}
+}
+
 // echo shows that the circuit works.
 func echo(c *circuit.Circuit) error {
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)

@@ -61,7 +61,10 @@ func TestStalledReadersHoldLittle(t *testing.T) {
 			all = append(all, s)
 		}
 		synctest.Wait() // nothing moves any more
-		window := int64(exit.only(t).Window()) * cell.MaxData
+		if w, want := exit.only(t).Window(), congestion.Default().CwndInit; w != want {
+			t.Errorf("a window of %d, want %d: no time passes, so it stays what it was", w, want)
+		}
+		window := int64(congestion.Default().CwndInit) * cell.MaxData
 		var total int64
 		for i, s := range all {
 			held := int64(s.Unread())
