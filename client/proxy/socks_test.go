@@ -364,6 +364,41 @@ func TestHalfCloseEachWay(t *testing.T) {
 	want(t, c, []byte("late")...)
 }
 
+// A destination that has said all it has to say still takes what the program sends.
+func TestDestinationEndsFirst(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	heard := make(chan []byte, 1)
+	go func() { // ends with the connection
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "bye")
+		c.(*net.TCPConn).CloseWrite()
+		b, _ := io.ReadAll(c)
+		heard <- b
+	}()
+	f := &fake{dial: func(context.Context, client.Request) (net.Conn, error) { return net.Dial("tcp", ln.Addr().String()) }}
+	c := dial(t, start(t, f))
+	send(t, c, 5, 1, 0)
+	want(t, c, 5, 0)
+	send(t, c, connect("a.invalid", 80)...)
+	want(t, c, granted...)
+	want(t, c, []byte("bye")...)
+	wantEnd(t, c) // the program has the end before it sends anything
+	send(t, c, []byte("one, ")...)
+	send(t, c, []byte("two")...)
+	c.CloseWrite()
+	if b := <-heard; string(b) != "one, two" {
+		t.Errorf("after its end the destination heard %q", b)
+	}
+}
+
 // A halfConn notes that its writing side was closed.
 type halfConn struct {
 	net.Conn
