@@ -200,25 +200,6 @@ func TestExtendRefusals(t *testing.T) {
 	}
 }
 
-// An unknown identity makes the relay fetch the newest consensus, once in a
-// while; what that lists is found.
-func TestUnknownRelayIsLookedFor(t *testing.T) {
-	nw := newNet(t, 2, options{})
-	p := nw.client(nil)
-	before := nw.authority.fetches.Load()
-	// Within the time of one fetch a second unknown identity causes no other.
-	for range 2 {
-		c := nw.circuit(p, nw.relays[0])
-		err := c.Extend(nw.ctx(), circuit.HopInfo{ID: keys.GenerateIdentity().Public(), Key: keys.GenerateCircuit().Public()})
-		if d, ok := errors.AsType[*circuit.DestroyError](err); !ok || d.Reason != cell.ReasonIdentity {
-			t.Errorf("extend: %v", err)
-		}
-	}
-	if n := nw.authority.fetches.Load() - before; n > 1 {
-		t.Errorf("%d fetches for two unknown identities", n)
-	}
-}
-
 func TestEightHops(t *testing.T) {
 	nw := newNet(t, 3, options{})
 	path := make([]*testRelay, circuit.MaxHops)

@@ -12,6 +12,7 @@ import (
 	"tunic/cell/link/linktest"
 	"tunic/circuit"
 	"tunic/directory"
+	"tunic/directory/keys"
 	"tunic/relay"
 )
 
@@ -31,6 +32,9 @@ func TestStalledHandshakeIsForgotten(t *testing.T) {
 		nw := newNet(t, 1, options{memory: true})
 		h := nw.hostileInMemory(nw.relays[0])
 		all := fragments(nw.message1(nw.relays[0]))
+		bystander := nw.circuit(nw.client(nil), nw.relays[0])
+		h.Send(h.NewID(2), cell.CreateDir, make([]byte, cell.DirNonceSize)) // and one of the same link
+		h.Expect(h.NewID(2), cell.CreatedDir)
 		start := time.Now()
 		h.Send(h.NewID(1), cell.Create, all[0])
 		time.Sleep(6 * time.Second)
@@ -46,7 +50,57 @@ func TestStalledHandshakeIsForgotten(t *testing.T) {
 		if got := h.ExpectDestroy(h.NewID(1)); got != cell.ReasonProtocol {
 			t.Errorf("destroyed with %v", got)
 		}
+		s, err := bystander.DialDir(t.Context())
+		if err != nil {
+			t.Fatalf("another circuit: %v", err)
+		}
+		if n := nw.getConsensus(s); n != 1 {
+			t.Errorf("another circuit gets a consensus of %d relays", n)
+		}
+		h.Send(h.NewID(2), cell.Relay, []byte("noise")) // answered: it is there
+		if got := h.ExpectDestroy(h.NewID(2)); got != cell.ReasonProtocol {
+			t.Errorf("the other circuit of the link: %v", got)
+		}
 		h.Close()
+	})
+}
+
+// An unknown identity makes the relay fetch the newest consensus, once in a
+// while; what that lists is found.
+func TestUnknownRelayIsLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gap = 10 * time.Second // between fetches
+		nw := newNet(t, 1, options{memory: true, period: time.Hour})
+		p := nw.client(nil)
+		time.Sleep(gap)
+		before := nw.authority.fetches.Load()
+		// Within the time of one fetch a second unknown identity causes no other.
+		for range 2 {
+			c := nw.circuit(p, nw.relays[0])
+			err := c.Extend(t.Context(), circuit.HopInfo{ID: keys.GenerateIdentity().Public(), Key: keys.GenerateCircuit().Public()})
+			if d, ok := errors.AsType[*circuit.DestroyError](err); !ok || d.Reason != cell.ReasonIdentity {
+				t.Errorf("extend: %v", err)
+			}
+		}
+		if n := nw.authority.fetches.Load() - before; n != 1 {
+			t.Errorf("%d fetches for two unknown identities, want 1", n)
+		}
+		young := nw.add(options{}, 1)
+		nw.authority.await(t, young.ID(), whatever)
+		valid := nw.authority.source.Current().Consensus.FreshUntil
+		time.Sleep(time.Until(valid)) // to the instant: nobody fetches by itself yet
+		var list []directory.Relay
+		for _, r := range nw.relays {
+			list = append(list, nw.authority.await(t, r.ID(), whatever).Relay())
+		}
+		nw.setConsensus(list)
+		c := nw.circuit(p, nw.relays[0])
+		if err := c.Extend(t.Context(), young.hop()); err != nil {
+			t.Errorf("extend to a relay that the newest consensus lists: %v", err)
+		}
+		if now := time.Now(); !now.Equal(valid) {
+			t.Errorf("that took %v", now.Sub(valid))
+		}
 	})
 }
 
