@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -61,6 +64,34 @@ func TestDemoCheck(t *testing.T) {
 	}
 	if strings.Contains(out, "\r") || strings.Contains(out, "\x1b") {
 		t.Error("what goes to a file holds control characters of a terminal")
+	}
+	d.leavesNothing(t)
+}
+
+// Without a site of its own the demo fetches what it is told to, and says nothing of
+// what it cannot measure.
+func TestDemoCheckWithoutSite(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "somewhere else") })}
+	var serving sync.WaitGroup
+	serving.Go(func() { srv.Serve(ln) })
+	t.Cleanup(func() { srv.Close(); serving.Wait() })
+	url := "http://" + ln.Addr().String() + "/"
+	d := startProgram(t, "demo", "--check", "--no-site", "--port", freePort(t), "--url", url)
+	out, status := d.end(t)
+	if status != 0 {
+		t.Fatalf("exit status %d:\n%s%s", status, out, d.stderr.String())
+	}
+	for _, want := range []string{"GET " + url + "\n  14 bytes in ", ", the middle relay\n  14 bytes again, "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the demo does not print %q:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "one stream") {
+		t.Errorf("a stream was measured without a site for it:\n%s", out)
 	}
 	d.leavesNothing(t)
 }

@@ -201,6 +201,9 @@ func (e *endToEnd) isolation(t *testing.T) {
 	}
 	e.site.held.Wait()
 	s, err := node.Ask(t.Context(), e.net.Node("client1").State())
+	if peers, destinations := shown(t, e.net); peers == 0 || destinations != users {
+		t.Errorf("relays that were asked to show %d peers and %d destinations, want some and %d", peers, destinations, users)
+	}
 	close(e.site.hold)
 	wg.Wait()
 	if err != nil {

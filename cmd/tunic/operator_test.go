@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -247,8 +249,15 @@ func (o *operator) term(t *testing.T) {
 	if nd == nil {
 		t.Fatalf("no circuit carries the stream: %+v", s.Client.Circuits)
 	}
+	if peers, destinations := shown(t, o.net); peers+destinations > 0 {
+		t.Errorf("relays that were not asked to show %d peers and %d destinations in their status", peers, destinations)
+	}
 	began := time.Now()
-	if err := node.Stop(t.Context(), nd.State()); err != nil { // what SIGTERM does too
+	p, err := os.FindProcess(nd.PID)
+	if err == nil {
+		err = p.Signal(syscall.SIGTERM)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -268,13 +277,30 @@ func (o *operator) term(t *testing.T) {
 	}
 }
 
+// shown counts the addresses in the status of a network's relays: of neighbours in
+// circuits, and of destinations.
+func shown(t *testing.T, n *localnet.Network) (peers, destinations int) {
+	t.Helper()
+	for _, nd := range n.Nodes {
+		if nd.Role == localnet.Relay {
+			s, err := node.Ask(t.Context(), nd.State())
+			if err != nil {
+				t.Fatal(err)
+			}
+			peers, destinations = peers+len(s.Relay.Peers), destinations+len(s.Relay.Destinations)
+		}
+	}
+	return peers, destinations
+}
+
 // newClient kills an authority and starts a client that has nothing yet.
 func (o *operator) newClient(t *testing.T) {
 	if err := o.net.Kill("auth2"); err != nil {
 		t.Fatal(err)
 	}
 	state := t.TempDir()
-	c := startProgram(t, "client", "--network", filepath.Join(o.net.Plan.Dir, "network.toml"), "--state", state, "--socks", "127.0.0.1:0", "--events")
+	c := startProgram(t, "client", "--network", filepath.Join(o.net.Plan.Dir, "network.toml"), "--state", state, "--socks", "127.0.0.1:0", "--events",
+		"--log-format", "json", "--log-level", "debug")
 	c.until(t, `"ready":true`)
 	s, err := node.Ask(t.Context(), state)
 	if err != nil || s.Client.Percent != 100 {
@@ -285,5 +311,25 @@ func (o *operator) newClient(t *testing.T) {
 	}
 	if out, status := c.end(t); status != 0 {
 		t.Errorf("the client ends with status %d: %s%s", status, out, c.stderr.String())
+	}
+	checkJSON(t, c.stderr.String())
+}
+
+// checkJSON checks that each line of a log is a JSON object that says when, how
+// grave and what.
+func checkJSON(t *testing.T, log string) {
+	t.Helper()
+	if log == "" {
+		t.Error("nothing was logged")
+	}
+	for line := range strings.Lines(log) {
+		var entry struct {
+			Time  time.Time  `json:"time"`
+			Level slog.Level `json:"level"`
+			Msg   string     `json:"msg"`
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time.IsZero() || entry.Msg == "" {
+			t.Errorf("a line of the log is %q: %v", line, err)
+		}
 	}
 }
