@@ -51,13 +51,14 @@ func tightMemory(i int) options {
 	}}
 }
 
-// greedy returns the links of a client that reads some bytes and then nothing.
-func (nw *testNet) greedy() *link.Pool {
+// greedy returns the links of a client that reads some bytes and then nothing, and what
+// keeps it from that.
+func (nw *testNet) greedy() (*link.Pool, *stuck) {
 	limit := new(stuck)
 	limit.left.Store(100_000)
 	p := link.NewPool(link.Config{Network: nw.network.Digest(), ReadLimit: limit, Transport: narrow{}})
 	nw.t.Cleanup(func() { p.Close() })
-	return p
+	return p, limit
 }
 
 // A client that asks for much and reads nothing loses circuits when the relay runs
@@ -67,7 +68,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	nw := newNet(t, 2, tightMemory(0))
 	to := echo(t)
 	good := nw.circuit(nw.client(nil), nw.relays...)
-	p := nw.greedy()
+	p, _ := nw.greedy()
 	var all []*circuit.Stream
 	for range 8 {
 		s, err := nw.circuit(p, nw.relays...).Dial(nw.ctx(), "127.0.0.1", to.Port(), 0)
