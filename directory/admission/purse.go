@@ -1,0 +1,71 @@
+package admission
+
+import "tunic/directory/rules"
+
+// A purse holds the tokens of one operator. Two rules limit what it gives out:
+// over its life one token for the day on which it may vouch and one more for
+// each Vouch.Every days served since; and never more at once than Vouch.Stock,
+// refilled by one in Vouch.Every days. The first counts days served, which never
+// get fewer, and the second only the days between vouchers: so a voucher that
+// was good stays good.
+type purse struct {
+	served int   // days
+	frozen []int // days of findings, ascending; each freezes for Vouch.FreezeFor days
+	spent  int   // over its life
+	stock  int   // left on the day last
+	last   int   // day on which the stock was last looked at
+	credit int   // days towards the next token
+}
+
+// spend takes a token for a voucher of that day. Days do not descend.
+func (p *purse) spend(day int, r *rules.Rules) bool {
+	v := &r.Vouch
+	earned := 1 + (p.served-v.Age)/v.Every
+	if p.spent >= earned || p.isFrozen(day, v.FreezeFor) {
+		return false
+	}
+	if p.spent == 0 {
+		p.stock, p.last = v.Stock, day
+	}
+	p.refill(day, v)
+	if p.stock == 0 {
+		return false
+	}
+	p.stock--
+	p.spent++
+	return true
+}
+
+// refill adds the tokens earned since; frozen days earn none, and nor do days
+// with a full stock.
+func (p *purse) refill(day int, v *rules.Vouch) {
+	p.credit += day - p.last - p.frozenBetween(p.last, day, v.FreezeFor)
+	p.last = day
+	p.stock += p.credit / v.Every
+	p.credit %= v.Every
+	if p.stock >= v.Stock {
+		p.stock, p.credit = v.Stock, 0
+	}
+}
+
+func (p *purse) isFrozen(day, freeze int) bool {
+	for _, f := range p.frozen {
+		if f <= day && day-f < freeze {
+			return true
+		}
+	}
+	return false
+}
+
+// frozenBetween counts the frozen days of from … to - 1.
+func (p *purse) frozenBetween(from, to, freeze int) int {
+	n := 0
+	for _, f := range p.frozen {
+		until := min(to, f+freeze)
+		if begin := max(from, f); until > begin {
+			n += until - begin
+			from = until
+		}
+	}
+	return n
+}
