@@ -6,7 +6,6 @@ import (
 	"net"
 	"testing"
 
-	"tunic/cell"
 	"tunic/circuit"
 )
 
@@ -51,25 +50,10 @@ func BenchmarkThreeHops(b *testing.B) {
 // benchStreams is the way down for several streams on each of several circuits, in
 // turns as fast as they come.
 func benchStreams(b *testing.B, streams, circuits int) {
-	nw := newNetwork(b, 3)
-	exit := nw.relays[2]
-	exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
-		exit.work.Go(func() {
-			defer s.Close()
-			if s.Connect(cell.ConnectedReply{}) == nil {
-				s.ReadFrom(endless{})
-			}
-		})
-	}
-	cl := newClient(nw)
+	cl := newClient(newNetwork(b, 3))
 	chunks := make(chan struct{}) // of 64 KiB, that any stream has read
 	for range circuits {
-		c := cl.build(3)
-		for range streams {
-			s, err := c.Dial(context.Background(), "any", 1, 0)
-			if err != nil {
-				b.Fatal(err)
-			}
+		for _, s := range downloads(b, cl.build(3), streams) {
 			go func() {
 				buf := make([]byte, 64<<10)
 				for {
@@ -123,25 +107,24 @@ func benchSockets(b *testing.B) {
 	sinkFar.Close()
 }
 
-// serveCircuit builds a circuit whose exit treats every stream with serve.
-func serveCircuit(tb testing.TB, serve func(*circuit.Stream)) *circuit.Circuit {
-	nw := newNetwork(tb, 3)
-	exit := nw.relays[2]
-	exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
-		exit.work.Go(func() {
-			defer s.Close()
-			if s.Connect(cell.ConnectedReply{}) == nil {
-				serve(s)
-			}
-		})
+// downloads opens streams from a source without end.
+func downloads(b *testing.B, c *circuit.Circuit, streams int) (all []*circuit.Stream) {
+	for range streams {
+		s, err := c.Dial(context.Background(), "endless", 1, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, s)
 	}
-	return newClient(nw).build(3)
+	return all
 }
 
-// endless is zeros without end.
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
+// serveCircuit builds a circuit whose exit treats streams to "any" with serve.
+func serveCircuit(tb testing.TB, serve func(*circuit.Stream)) *circuit.Circuit {
+	nw := newNetwork(tb, 3)
+	nw.relays[2].serveAny(serve)
+	return newClient(nw).build(3)
+}
 
 // socketPair returns the two ends of a TCP connection.
 func socketPair(b *testing.B) (near, far net.Conn) {

@@ -1,7 +1,6 @@
 package circuit_test
 
 import (
-	"errors"
 	"testing"
 
 	"tunic/cell"
@@ -73,15 +72,11 @@ func (fc *flowCase) end(s *circuit.Stream) {
 
 // TestFlowThatAnExitSays has an exit say all that to a client that uploads.
 func TestFlowThatAnExitSays(t *testing.T) {
-	nw := newNetwork(t, 4)
-	cl := newClient(nw)
-	hops := nw.relays[3].goRaw()
-	bystander := cl.build(3)
+	toRawExit, bystander := beforeRawExit(t)
 	for _, fc := range flowCases {
 		t.Run(fc.name, func(t *testing.T) {
-			c := cl.buildVia(t, 0, 1, 3)
+			c, h := toRawExit(t)
 			defer c.Close()
-			h := <-hops
 			s := begun(t, c, h)
 			k := newSink(t, h)
 			go s.Write(make([]byte, fc.cells*cell.MaxData))
@@ -94,9 +89,7 @@ func TestFlowThatAnExitSays(t *testing.T) {
 				goesOn(t, c, h)
 				return
 			}
-			if d, ok := errors.AsType[*circuit.DestroyError](gone(t, c)); !ok || d.Hop != -1 || d.Reason != cell.ReasonProtocol {
-				t.Errorf("client's end: %v, want its own verdict of a protocol violation", c.Err())
-			}
+			destroyed(t, "the client's end", c, -1, cell.ReasonProtocol)
 			livesOn(t, bystander)
 		})
 	}
@@ -126,28 +119,20 @@ func goesOn(t *testing.T, c *circuit.Circuit, h *rawHop) {
 func TestFlowThatAClientSays(t *testing.T) {
 	nw := newNetwork(t, 3)
 	exit := nw.relays[2]
-	var current flowCase
+	current := make(chan flowCase, 1)
 	sent := make(chan struct{})
-	exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-		if req.Host == "echo" {
-			exit.work.Go(func() { serve(s, req) })
-			return
-		}
-		fc := current
-		exit.work.Go(func() {
-			defer s.Close()
-			s.Connect(cell.ConnectedReply{})
-			s.Write(make([]byte, fc.cells*cell.MaxData))
-			fc.end(s)
-			sent <- struct{}{}
-			<-s.Done()
-		})
-	}
+	exit.serveAny(func(s *circuit.Stream) {
+		fc := <-current
+		s.Write(make([]byte, fc.cells*cell.MaxData))
+		fc.end(s)
+		sent <- struct{}{}
+		<-s.Done()
+	})
 	cl := newClient(nw)
 	bystander := cl.build(3)
 	for _, fc := range flowCases {
 		t.Run(fc.name, func(t *testing.T) {
-			current = fc
+			current <- fc
 			r := cl.buildRaw(t, 3)
 			r.begin(exitHop, 1, "any", 1)
 			r.fetch(fc.cells * cell.MaxData)
@@ -162,9 +147,7 @@ func TestFlowThatAClientSays(t *testing.T) {
 			}
 			hop := exit.newest()
 			r.expectEnd(cell.ReasonDestroyed)
-			if d, ok := errors.AsType[*circuit.DestroyError](gone(t, hop)); !ok || d.Hop != -1 || d.Reason != cell.ReasonProtocol {
-				t.Errorf("the exit ended the circuit: %v, want a protocol violation", hop.Err())
-			}
+			destroyed(t, "the exit", hop, -1, cell.ReasonProtocol)
 			livesOn(t, bystander)
 		})
 	}
@@ -196,9 +179,7 @@ func TestFlowThatAnotherHopSays(t *testing.T) {
 		}
 		s.Write(make([]byte, costCells*cell.MaxData)) // cause enough, for its own hop
 		h.send(m.Command, s.ID(), m.Data)
-		if d, ok := errors.AsType[*circuit.DestroyError](gone(t, c)); !ok || d.Reason != cell.ReasonProtocol {
-			t.Errorf("%v of the guard: %v, want a protocol violation", m.Command, c.Err())
-		}
+		destroyed(t, m.Command.String()+" of the guard", c, -1, cell.ReasonProtocol)
 
 		nw.relays[0].rawHops.Store(nil)
 		r := newClient(nw).buildRaw(t, 3)
@@ -206,8 +187,6 @@ func TestFlowThatAnotherHopSays(t *testing.T) {
 		r.begin(exitHop, 1, "source", 200)
 		r.fetch(costCells * cell.MaxData)
 		r.send(1, m.Command, 1, m.Data)
-		if d, ok := errors.AsType[*circuit.DestroyError](gone(t, hop)); !ok || d.Hop != -1 || d.Reason != cell.ReasonProtocol {
-			t.Errorf("%v to the middle: %v, want a protocol violation", m.Command, hop.Err())
-		}
+		destroyed(t, m.Command.String()+" to the middle", hop, -1, cell.ReasonProtocol)
 	}
 }

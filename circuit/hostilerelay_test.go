@@ -3,6 +3,7 @@ package circuit_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -96,14 +97,10 @@ var betrayals = []betrayal{
 // TestHostileExit has the exit break each rule in turn. The client's circuit
 // ends; another of the same link lives on.
 func TestHostileExit(t *testing.T) {
-	nw := newNetwork(t, 4)
-	cl := newClient(nw)
-	hops := nw.relays[3].goRaw()
-	bystander := cl.build(3)
+	toRawExit, bystander := beforeRawExit(t)
 	for _, b := range betrayals {
 		t.Run(b.name, func(t *testing.T) {
-			c := cl.buildVia(t, 0, 1, 3)
-			h := <-hops
+			c, h := toRawExit(t)
 			s, err := c.Begin("first", 1, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -143,9 +140,7 @@ func TestFlippedBitInward(t *testing.T) {
 		}
 		h.bend(nil, func(b []byte) { b[300] ^= 0x80 })
 		s.Write([]byte("x"))
-		if d, ok := errors.AsType[*circuit.DestroyError](gone(t, c)); !ok || d.Hop != -1 || d.Reason != cell.ReasonProtocol {
-			t.Errorf("hop %d: %v", at, c.Err())
-		}
+		destroyed(t, fmt.Sprintf("hop %d", at), c, -1, cell.ReasonProtocol)
 		if n, _ := io.Copy(io.Discard, s); n != 0 {
 			t.Errorf("hop %d: stream delivers %d bytes", at, n)
 		}
@@ -161,17 +156,10 @@ func TestFlippedBitOutward(t *testing.T) {
 	for at := range 2 {
 		nw := newNetwork(t, 3)
 		got := make(chan []byte, 1)
-		nw.relays[2].begin = func(s *circuit.Stream, req cell.BeginRequest) {
-			nw.relays[2].work.Go(func() {
-				if req.Host == "echo" {
-					serve(s, req)
-					return
-				}
-				s.Connect(cell.ConnectedReply{})
-				b, _ := io.ReadAll(s)
-				got <- b
-			})
-		}
+		nw.relays[2].serveAny(func(s *circuit.Stream) {
+			b, _ := io.ReadAll(s)
+			got <- b
+		})
 		cl := newClient(nw)
 		bystander := cl.build(3)
 		hops := nw.relays[at].goRaw()
@@ -208,9 +196,7 @@ func TestMessageOfAHopThatIsNotTheLast(t *testing.T) {
 	c := cl.build(3)
 	h := <-hops
 	h.send(cell.Sendme, 0, make([]byte, cell.TagSize))
-	if d, ok := errors.AsType[*circuit.DestroyError](gone(t, c)); !ok || d.Reason != cell.ReasonProtocol {
-		t.Errorf("%v, want a protocol violation", c.Err())
-	}
+	destroyed(t, "the client's end", c, -1, cell.ReasonProtocol)
 	livesOn(t, bystander)
 }
 
@@ -258,6 +244,20 @@ func TestAnswerThatIsNone(t *testing.T) {
 		}
 		livesOn(t, bystander)
 	}
+}
+
+// beforeRawExit starts a network in which circuits can be built to a raw exit, and one
+// of the same client beside them that has nothing to do with it.
+func beforeRawExit(t *testing.T) (build func(t *testing.T) (*circuit.Circuit, *rawHop), bystander *circuit.Circuit) {
+	t.Helper()
+	nw := newNetwork(t, 4)
+	cl := newClient(nw)
+	hops := nw.relays[3].goRaw()
+	build = func(t *testing.T) (*circuit.Circuit, *rawHop) {
+		t.Helper()
+		return cl.buildVia(t, 0, 1, 3), <-hops
+	}
+	return build, cl.build(3)
 }
 
 // buildVia opens a circuit over the relays with these numbers.

@@ -314,6 +314,23 @@ func (r *relay) only(t testing.TB) *circuit.Hop {
 	return nil
 }
 
+// serveAny has the relay connect streams to any destination that serve does not know,
+// and treat them with f.
+func (r *relay) serveAny(f func(*circuit.Stream)) {
+	r.begin = func(s *circuit.Stream, req cell.BeginRequest) {
+		r.work.Go(func() {
+			if req.Host != "any" {
+				serve(s, req)
+				return
+			}
+			defer s.Close()
+			if s.Connect(cell.ConnectedReply{}) == nil {
+				f(s)
+			}
+		})
+	}
+}
+
 // serve is an exit whose destinations are named after what they do.
 func serve(s *circuit.Stream, req cell.BeginRequest) {
 	defer s.Close()
@@ -343,6 +360,8 @@ func serve(s *circuit.Stream, req cell.BeginRequest) {
 		s.ReadFrom(io.LimitReader(newNoise(), int64(req.Port)<<10))
 		s.CloseWrite()
 		io.Copy(io.Discard, s)
+	case "endless":
+		s.ReadFrom(endless{})
 	case "slow": // reads a little now and then
 		for buf := make([]byte, 100_000); ; {
 			if _, err := s.Read(buf); err != nil {
@@ -359,6 +378,11 @@ func serve(s *circuit.Stream, req cell.BeginRequest) {
 
 // onlyWriter hides ReadFrom, so that io.Copy uses Write.
 type onlyWriter struct{ io.Writer }
+
+// endless is zeros without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // noise is bytes without a pattern that could hide a lost or repeated cell.
 type noise struct {

@@ -1,7 +1,6 @@
 package circuit_test
 
 import (
-	"errors"
 	"runtime"
 	"sync"
 	"testing"
@@ -34,9 +33,7 @@ func TestFullQueueEndsTheCircuit(t *testing.T) {
 	for range 2000 {
 		exit.send(cell.Data, 1, make([]byte, 100))
 	}
-	if d, ok := errors.AsType[*circuit.DestroyError](gone(t, guard)); !ok || d.Hop != -1 || d.Reason != cell.ReasonResource {
-		t.Errorf("the guard ended the circuit: %v, want a resource limit", guard.Err())
-	}
+	destroyed(t, "the guard", guard, -1, cell.ReasonResource)
 	if err := echo(bystander); err != nil {
 		t.Errorf("another client while the first reads nothing: %v", err)
 	}

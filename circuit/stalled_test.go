@@ -171,18 +171,6 @@ func TestTooManyStalledDownloads(t *testing.T) {
 	}
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
 		nw.params.Congestion = largeWindow()
-		exit := nw.relays[2]
-		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-			exit.work.Go(func() {
-				if req.Host == "echo" {
-					serve(s, req)
-					return
-				}
-				defer s.Close()
-				s.Connect(cell.ConnectedReply{})
-				s.ReadFrom(endless{})
-			})
-		}
 		c := newClient(nw).build(3)
 		var all []*circuit.Stream
 		for range circuit.MaxUnread/circuit.XOffAtOnce + 6 {
@@ -225,28 +213,8 @@ func TestTooManyStalledDownloads(t *testing.T) {
 // circuit that nobody reads, in turns with that of a stream that has its circuit
 // for itself: the ratio of the two.
 func BenchmarkBesideStalled(b *testing.B) {
-	nw := newNetwork(b, 3)
-	exit := nw.relays[2]
-	exit.begin = func(s *circuit.Stream, _ cell.BeginRequest) {
-		exit.work.Go(func() {
-			defer s.Close()
-			if s.Connect(cell.ConnectedReply{}) == nil {
-				s.ReadFrom(endless{})
-			}
-		})
-	}
-	cl := newClient(nw)
-	open := func(streams int) (last *circuit.Stream) {
-		c := cl.build(3)
-		for range streams {
-			s, err := c.Dial(context.Background(), "any", 1, 0)
-			if err != nil {
-				b.Fatal(err)
-			}
-			last = s
-		}
-		return last
-	}
+	cl := newClient(newNetwork(b, 3))
+	open := func(streams int) (last *circuit.Stream) { return downloads(b, cl.build(3), streams)[streams-1] }
 	const turn = 16 << 20 // bytes
 	buf := make([]byte, 64<<10)
 	read := func(s *circuit.Stream) time.Duration {

@@ -17,25 +17,16 @@ import (
 // and reads the first to its end.
 func TestXOffStopsOneStream(t *testing.T) {
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
-		exit := nw.relays[2]
 		read := make(chan struct{})
 		sum := make(chan [32]byte, 1)
-		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-			exit.work.Go(func() {
-				if req.Host == "echo" {
-					serve(s, req)
-					return
-				}
-				defer s.Close()
-				s.Connect(cell.ConnectedReply{})
-				<-read
-				h := sha256.New()
-				io.Copy(h, s)
-				sum <- [32]byte(h.Sum(nil))
-			})
-		}
+		nw.relays[2].serveAny(func(s *circuit.Stream) {
+			<-read
+			h := sha256.New()
+			io.Copy(h, s)
+			sum <- [32]byte(h.Sum(nil))
+		})
 		c := newClient(nw).build(3)
-		s, err := c.Dial(t.Context(), "slow", 1, 0)
+		s, err := c.Dial(t.Context(), "any", 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,17 +64,12 @@ func skipped(n int64) *noise {
 // once, and XON when all is read.
 func TestXOffAndXOn(t *testing.T) {
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
-		exit := nw.relays[2]
 		read := make(chan int64)
-		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-			exit.work.Go(func() {
-				defer s.Close()
-				s.Connect(cell.ConnectedReply{})
-				for n := range read {
-					io.CopyN(io.Discard, s, n)
-				}
-			})
-		}
+		nw.relays[2].serveAny(func(s *circuit.Stream) {
+			for n := range read {
+				io.CopyN(io.Discard, s, n)
+			}
+		})
 		r := newClient(nw).buildRaw(t, 3)
 		r.begin(exitHop, 1, "any", 1)
 		r.upload(circuit.XOffLimit)
@@ -127,19 +113,14 @@ func (r *raw) expectXOn(low, high cell.XOnRate) {
 // TestXOnAdvises has an exit's user read at a pace, then at another.
 func TestXOnAdvises(t *testing.T) {
 	inVirtualTime(t, 3, func(t *testing.T, nw *network) {
-		exit := nw.relays[2]
 		const piece = 10_000
 		pause := make(chan time.Duration, 1000) // before each piece
-		exit.begin = func(s *circuit.Stream, req cell.BeginRequest) {
-			exit.work.Go(func() {
-				defer s.Close()
-				s.Connect(cell.ConnectedReply{})
-				for d := range pause {
-					time.Sleep(d)
-					io.CopyN(io.Discard, s, piece)
-				}
-			})
-		}
+		nw.relays[2].serveAny(func(s *circuit.Stream) {
+			for d := range pause {
+				time.Sleep(d)
+				io.CopyN(io.Discard, s, piece)
+			}
+		})
 		r := newClient(nw).buildRaw(t, 3)
 		r.begin(exitHop, 1, "any", 1)
 		r.upload(50 * piece)
