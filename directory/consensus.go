@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"tunic/directory/keys"
@@ -13,6 +14,8 @@ const ( // fixed by docs/protocol.md, "Consensus"; bytes
 	MaxConsensus = 32 << 20
 	// MaxMethod is the greatest number of a consensus method.
 	MaxMethod = MaxVersion
+	// MaxRelaxed is the most relaxations that a consensus names.
+	MaxRelaxed = 8
 )
 
 // A Consensus is what the authorities agreed on for one period. It is not
@@ -56,6 +59,7 @@ func (c *Consensus) Encode() ([]byte, error) {
 		r.encodeHead(w)
 		r.encodeFacts(w)
 		r.encodeStanding(w)
+		r.encodeOutcome(w)
 	}
 	if w.err == nil && len(w.b) > MaxConsensus {
 		return nil, fmt.Errorf("encode consensus of %d bytes: %w", len(w.b), ErrTooLarge)
@@ -74,6 +78,7 @@ func (c *Consensus) encodeHead(w *writer) {
 	w.keyword("fresh-until").time(c.FreshUntil, timeLayout, "fresh-until").end()
 	w.keyword("valid-until").time(c.ValidUntil, timeLayout, "valid-until").end()
 	w.keyword("previous").digest(c.Previous).end()
+	w.keyword("random").digest(c.Random).end()
 	if len(c.Votes) > MaxAuthorities || !strictly(c.Votes, compareVotes) {
 		w.fail("votes")
 	}
@@ -81,6 +86,7 @@ func (c *Consensus) encodeHead(w *writer) {
 		w.keyword("vote").binary(v.Author[:]).binary(v.Digest[:]).end()
 	}
 	encodeParams(w, c.Params)
+	c.encodeRelaxed(w)
 	if p := &c.Weights; !p.IsZero() {
 		w.keyword("weights")
 		for _, n := range p.fields() {
@@ -89,6 +95,42 @@ func (c *Consensus) encodeHead(w *writer) {
 		w.end()
 	}
 	w.keyword("relays").uint(uint64(len(c.Relays)), MaxRelays, "relays").end()
+}
+
+func (c *Consensus) encodeRelaxed(w *writer) {
+	if len(c.Relaxed) == 0 {
+		return
+	}
+	if len(c.Relaxed) > MaxRelaxed || !strictly(c.Relaxed, strings.Compare) {
+		w.fail("relaxed")
+	}
+	w.keyword("relaxed")
+	for _, name := range c.Relaxed {
+		if !IsCode(name) {
+			w.fail("relaxed")
+		}
+		w.text(name)
+	}
+	w.end()
+}
+
+// readRelaxed reads what encodeRelaxed writes.
+func (c *Consensus) readRelaxed(r *reader) {
+	if !r.at("relaxed") {
+		return
+	}
+	for rest, more := r.take("relaxed"), true; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, " ")
+		if !IsCode(name) || len(c.Relaxed) == MaxRelaxed {
+			r.fail("relaxed")
+			return
+		}
+		c.Relaxed = append(c.Relaxed, cloned(name))
+	}
+	if !strictly(c.Relaxed, strings.Compare) {
+		r.fail("relaxed")
+	}
 }
 
 func compareVotes(a, b VoteRef) int { return CompareID(a.Author, b.Author) }
@@ -114,6 +156,7 @@ func ParseConsensus(b []byte) (*Consensus, error) {
 		e.readHead(r)
 		e.readFacts(r)
 		e.readStanding(r)
+		e.readOutcome(r)
 		if n := len(c.Relays); n > 1 && CompareID(c.Relays[n-2].ID, e.ID) >= 0 {
 			r.fail("order of relays")
 		}
@@ -143,6 +186,7 @@ func (c *Consensus) readHead(r *reader) (relays int) {
 	c.FreshUntil = r.time(r.take("fresh-until"), "fresh-until")
 	c.ValidUntil = r.time(r.take("valid-until"), "valid-until")
 	c.Previous = r.digest(r.take("previous"), "previous")
+	c.Random = r.digest(r.take("random"), "random")
 	for r.at("vote") {
 		var v VoteRef
 		author, digest := r.two(r.take("vote"), "vote")
@@ -154,6 +198,7 @@ func (c *Consensus) readHead(r *reader) (relays int) {
 		}
 	}
 	c.Params = readParams(r)
+	c.readRelaxed(r)
 	if r.at("weights") {
 		fields := r.split(r.take("weights"), 7, "weights")
 		for i, n := range c.Weights.fields() {

@@ -45,6 +45,8 @@ func TestConsensusText(t *testing.T) {
 		Nickname: "moria", Addrs: []netip.AddrPort{netip.MustParseAddrPort("9.1.0.1:9001"), netip.MustParseAddrPort("[2001:db8::1]:443")},
 		LinkVersions: directory.VersionsOf(1), HopVersions: directory.VersionsOf(1, 2),
 		Flags: directory.Running | directory.Valid, Weight: 1234, Family: []directory.Digest{{4}}, FirstListed: epoch.Truncate(24 * time.Hour),
+		Age: 300, AS: 64500, Country: "DE", Group: directory.Digest{6}, Voucher: directory.Digest{7},
+		Quarantine: directory.Quarantine{Code: "cluster", Until: epoch.Add(30 * time.Minute)}, Shares: directory.Shares{0, 12, 345},
 	}
 	r.Ports, _ = directory.ParsePortSummary("80,443")
 	r.Ports6, _ = directory.ParsePortSummary("*")
@@ -55,15 +57,17 @@ func TestConsensusText(t *testing.T) {
 	zero := strings.Repeat("A", 43)
 	digest := func(b string) string { return b + zero[len(b):] }
 	want := `tunic-consensus 1
-method 1
+method 2
 network test.example ` + digest("AQ") + `
 valid-after 2026-01-02T12:00:00.000Z
 fresh-until 2026-01-02T13:00:00.000Z
 valid-until 2026-01-02T15:00:00.000Z
 previous ` + digest("Aw") + `
+random ` + digest("BQ") + `
 vote ` + zero + ` ` + digest("Ag") + `
 param A_1 -2147483648
 param b 2147483647
+relaxed small test young
 weights 1 2 3 4 5 6 7
 relays 1
 relay ` + zero + ` moria
@@ -77,6 +81,13 @@ family ` + digest("BA") + `
 flags Running Valid
 weight 1234
 listed 2026-01-02
+age 300
+as 64500
+country DE
+group ` + digest("Bg") + `
+quarantine cluster 2026-01-02T12:30:00.000Z
+voucher ` + digest("Bw") + `
+shares 0 12 345
 `
 	if string(doc) != want {
 		t.Errorf("encodes as\n%s\nwant\n%s", doc, want)
@@ -94,8 +105,8 @@ func TestConsensusRefuses(t *testing.T) {
 	oneVote := votes[:strings.IndexByte(votes, '\n')+1]
 	relays := text[strings.Index(text, "relay "):]
 	for name, bad := range map[string]string{
-		"method 0":         strings.Replace(text, "method 1", "method 0", 1),
-		"method 32":        strings.Replace(text, "method 1", "method 32", 1),
+		"method 0":         strings.Replace(text, "method 2", "method 0", 1),
+		"method 32":        strings.Replace(text, "method 2", "method 32", 1),
 		"no previous":      strings.Replace(text, "previous none\n", "", 1),
 		"a vote twice":     strings.Replace(text, oneVote, oneVote+oneVote, 1),
 		"33 votes":         strings.Replace(text, votes, strings.Repeat(oneVote, 33), 1),

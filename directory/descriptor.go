@@ -46,6 +46,7 @@ type Descriptor struct {
 	Burst        uint64           // bytes offered at once
 	Observed     uint64           // bytes/s seen lately, 0 if nothing yet
 	Families     []keys.Certificate
+	Voucher      keys.Certificate // an established family's, for this relay; the zero value: none
 	Policy       Policy
 
 	digest Digest
@@ -96,6 +97,9 @@ func (d *Descriptor) encode(w *writer) {
 	}
 	for _, f := range d.Families {
 		w.keyword("family").certificate(f).end()
+	}
+	if d.Voucher != (keys.Certificate{}) {
+		w.keyword("voucher").certificate(d.Voucher).end()
 	}
 	d.encodePolicy(w)
 }
@@ -204,6 +208,9 @@ func (d *Descriptor) readRest(r *reader) {
 			r.fail("family")
 		}
 	}
+	if r.at("voucher") {
+		d.Voucher = r.certificate(r.take("voucher"), "voucher")
+	}
 	d.readPolicy(r)
 }
 
@@ -240,6 +247,11 @@ func (d *Descriptor) check(n *Network, key keys.SigningPublic, now time.Time) er
 			return fmt.Errorf("family: %w: %w", ErrSignature, err)
 		}
 	}
+	if d.Voucher != (keys.Certificate{}) {
+		if _, err := d.Voucher.Newcomer(d.ID, now); err != nil {
+			return fmt.Errorf("voucher: %w: %w", ErrSignature, err)
+		}
+	}
 	switch {
 	case d.Published.After(now.Add(DescriptorAhead)):
 		return fmt.Errorf("published at %s: %w", FormatTime(d.Published), ErrFuture)
@@ -256,6 +268,15 @@ func (d *Descriptor) check(n *Network, key keys.SigningPublic, now time.Time) er
 
 // Digest returns the digest of the document that d was parsed from or signed as.
 func (d *Descriptor) Digest() Digest { return d.digest }
+
+// Vouch returns the word of another family that the descriptor carries, the
+// zero value if there is none.
+func (d *Descriptor) Vouch() Vouch {
+	if d.Voucher == (keys.Certificate{}) {
+		return Vouch{}
+	}
+	return Vouch{By: FamilyDigest(d.Voucher.Signer), Day: Day(d.Voucher.NotBefore)}
+}
 
 // Relay returns what a vote says of the relay by its descriptor alone: all but
 // flags, weight and age.

@@ -24,6 +24,7 @@ func fullDescriptor(net *directorytest.Network) *directorytest.Relay {
 		d.Families = append(d.Families, family.CertifyMember(d.ID, epoch.Add(-time.Hour), epoch.Add(time.Hour)))
 	}
 	slices.SortFunc(d.Families, func(a, b keys.Certificate) int { return slices.Compare(a.Signer[:], b.Signer[:]) })
+	d.Voucher = keys.GenerateFamily().Vouch(d.ID, epoch.Add(-time.Hour), epoch.Add(time.Hour))
 	d.Policy, _ = directory.ParsePolicy([]string{
 		"reject *:25", "accept 192.0.2.0/24:22", "reject [2001:db8::/32]:1-1024", "accept *4:80-443", "accept *6:*",
 	})
@@ -39,8 +40,14 @@ func fullConsensus(net *directorytest.Network) *directory.Consensus {
 	r.Ports6, _ = directory.ParsePortSummary("1-24,26-65535")
 	r.Family = []directory.Digest{{1}, {2}}
 	r.FirstListed = directory.Day(epoch)
+	r.Age, r.AS, r.Country = 17, 1<<32-1, "AQ"
+	r.Group, r.Voucher = directory.Digest{3}, directory.Digest{4}
+	r.Quarantine = directory.Quarantine{Code: "new-on-address2", Until: epoch.Add(time.Hour)}
 	relays[3].Flags, relays[3].Weight = 0, 0
 	c := net.Consensus(0, relays)
+	c.Relays[2].Shares = directory.Shares{0, 1, directory.MaxShare}
+	c.Random = directory.Digest{5}
+	c.Relaxed = []string{"small", "test", "young"}
 	for _, a := range net.Authorities {
 		c.Votes = append(c.Votes, directory.VoteRef{Author: a.ID, Digest: directory.Digest(a.ID)})
 	}
@@ -62,6 +69,14 @@ func fullVote(tb testing.TB, net *directorytest.Network) *directory.Vote {
 	v.Entries[0].Flags, v.Entries[0].Unknown = directory.Valid, directory.Running|directory.Stable
 	v.Entries[1].Measured = 12
 	v.Entries[1].FirstListed = directory.Day(epoch)
+	v.Entries[1].Vouch = directory.Vouch{By: directory.Digest{6}, Day: directory.Day(epoch)}
+	v.Entries[4].Flags &^= directory.Valid
+	v.Entries[4].Refused = "range24"
+	v.ASTable = directory.Digest{7}
+	v.Draw = directory.Draw{Day: directory.Day(epoch), Value: directory.Digest{8}, Tickets: []directory.Ticket{
+		{Author: keys.RelayID{1}, Commit: directory.Digest{9}}, {Author: keys.RelayID{2}, Commit: directory.Digest{10}, Reveal: directory.Digest{11}},
+	}}
+	v.Findings = []directory.Finding{{Family: directory.Digest{1}, Day: directory.Day(epoch)}, {Family: directory.Digest{2}, Day: directory.Day(epoch)}}
 	return v
 }
 

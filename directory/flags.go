@@ -13,16 +13,17 @@ const ( // fixed by docs/protocol.md, "Flags": in the order of their names
 	Exit    Flags = 1 << iota // allows both 80 and 443 to most of the internet
 	Fast                      // bandwidth for more than light use
 	Guard                     // fit to be the first hop of a client for months
+	HSDir                     // fit to keep descriptors of onion services
 	Running                   // a link to each of its addresses worked lately
 	Stable                    // circuits with long-lived streams are safe on it
 	Valid                     // admitted
 
 	// AllFlags are the flags that this version knows.
-	AllFlags = Exit | Fast | Guard | Running | Stable | Valid
+	AllFlags = Exit | Fast | Guard | HSDir | Running | Stable | Valid
 )
 
 // flagNames has the name of each bit, from the lowest.
-var flagNames = [...]string{"Exit", "Fast", "Guard", "Running", "Stable", "Valid"}
+var flagNames = [...]string{"Exit", "Fast", "Guard", "HSDir", "Running", "Stable", "Valid"}
 
 // Has reports whether all flags in want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }

@@ -144,6 +144,29 @@ func (r *reader) digest(s, keyword string) Digest {
 	return d
 }
 
+// optional reads the line of a number that is not 0, if it is there.
+func (r *reader) optional(keyword string, max uint64) uint64 {
+	if !r.at(keyword) {
+		return 0
+	}
+	n := r.uint(r.take(keyword), max, keyword)
+	if n == 0 {
+		r.fail(keyword)
+	}
+	return n
+}
+
+// optionalDigest reads the line of a digest that is not zero, if it is there.
+func (r *reader) optionalDigest(keyword string) (d Digest) {
+	if r.at(keyword) {
+		r.binary(d[:], r.take(keyword), keyword)
+		if d.IsZero() {
+			r.fail(keyword)
+		}
+	}
+	return d
+}
+
 // text reads free text of 1 to max printable characters.
 func (r *reader) text(s string, max int, keyword string) string {
 	if !isText(s, max) {

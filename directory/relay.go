@@ -44,17 +44,6 @@ type Relay struct {
 	Shares       Shares      // what it counts in each position; in a consensus only
 }
 
-// A Quarantine is why a relay may be nothing but a middle, and until when.
-type Quarantine struct {
-	Code  string // "batch", "cluster", ...: see docs/protocol.md, "Quarantine"; "" if there is none
-	Until time.Time
-}
-
-// Shares are what a relay counts in each position, by [Position]: its weight
-// after ages, position weights and caps. They compare within one position; 0 is
-// never to be chosen there.
-type Shares [3]uint64
-
 // SameFamily reports whether two relays share a family, or are one.
 func (r *Relay) SameFamily(o *Relay) bool {
 	if r.ID == o.ID {
@@ -152,23 +141,4 @@ func (r *Relay) readHead(in *reader) {
 // encodeHead writes the first line of an entry.
 func (r *Relay) encodeHead(w *writer) {
 	w.keyword("relay").binary(r.ID[:]).text(r.Nickname).end()
-}
-
-// encodeStanding appends the lines that authorities decide on: flags, weight
-// and age.
-func (r *Relay) encodeStanding(w *writer) {
-	w.flags("flags", r.Flags)
-	w.keyword("weight").uint(r.Weight, MaxWeight, "weight").end()
-	if !r.FirstListed.IsZero() {
-		w.keyword("listed").time(r.FirstListed, dateLayout, "listed").end()
-	}
-}
-
-// readStanding reads what encodeStanding writes.
-func (r *Relay) readStanding(in *reader) {
-	r.Flags = in.flags("flags")
-	r.Weight = in.uint(in.take("weight"), MaxWeight, "weight")
-	if in.at("listed") {
-		r.FirstListed = in.date(in.take("listed"), "listed")
-	}
 }

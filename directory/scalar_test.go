@@ -31,15 +31,15 @@ func TestFlagsText(t *testing.T) {
 			t.Errorf("ParseFlags(%q) = %v, %v", f, got, err)
 		}
 	}
-	if s := directory.AllFlags.String(); s != "Exit Fast Guard Running Stable Valid" {
+	if s := directory.AllFlags.String(); s != "Exit Fast Guard HSDir Running Stable Valid" {
 		t.Errorf("all flags are %q", s)
 	}
-	for _, bad := range []string{" ", "exit", "Fast Exit", "Exit Exit", "Exit  Fast", "Exit ", " Exit", "HSDir"} {
+	for _, bad := range []string{" ", "exit", "Fast Exit", "Exit Exit", "Exit  Fast", "Exit ", " Exit", "V2Dir"} {
 		if f, err := directory.ParseFlags(bad); !errors.Is(err, directory.ErrMalformed) {
 			t.Errorf("ParseFlags(%q) = %v, %v; want ErrMalformed", bad, f, err)
 		}
 	}
-	if !directory.AllFlags.Has(directory.Exit|directory.Valid) || directory.Exit.Has(directory.Exit|directory.Valid) || directory.AllFlags.Len() != 6 {
+	if !directory.AllFlags.Has(directory.Exit|directory.Valid) || directory.Exit.Has(directory.Exit|directory.Valid) || directory.AllFlags.Len() != 7 {
 		t.Error("Has or Len")
 	}
 }

@@ -11,6 +11,8 @@ import (
 const ( // fixed by docs/protocol.md, "Votes"
 	// MaxVote is the most bytes of a vote document.
 	MaxVote = 32 << 20
+	// MaxFindings is the most findings of a vote.
+	MaxFindings = 1024
 )
 
 // A Vote is one authority's view of the network for one period.
@@ -20,10 +22,13 @@ type Vote struct {
 	Signing    keys.Certificate // the author's identity's, for the key that signs the vote
 	ValidAfter time.Time        // the period voted for
 	Published  time.Time
-	Methods    Versions // consensus methods that the author supports
-	Known      Flags    // flags that the author votes on at all
-	Params     []Param  // ascending by name
-	Previous   *History // the newest majority-signed checkpoint that the author holds, nil if none
+	Methods    Versions  // consensus methods that the author supports
+	Known      Flags     // flags that the author votes on at all
+	Params     []Param   // ascending by name
+	ASTable    Digest    // of the author's table of autonomous systems, zero: it has none
+	Draw       Draw      // what the author knows of the shared random values
+	Findings   []Finding // ascending by family
+	Previous   *History  // the newest majority-signed checkpoint that the author holds, nil if none
 	Entries    []VoteEntry
 
 	digest Digest
@@ -36,8 +41,24 @@ type VoteEntry struct {
 	Published  time.Time // of the descriptor
 	Unknown    Flags     // flags on which the author has no opinion for this relay: in Known, not in Flags
 	Measured   uint64    // kB/s, 0 if not measured
-	Refused    string    // the rule of admission that refuses it, "" if admitted
+	Refused    string    // the rule of admission that refuses it, "" if admitted; then it is not Valid
+	Vouch      Vouch     // what its descriptor claims; the consensus says in Voucher whether that counts
 }
+
+// A Vouch is a family's word for a newcomer, as its descriptor carries it.
+type Vouch struct {
+	By  Digest    // zero: nobody's
+	Day time.Time // on which it was given
+}
+
+// A Finding is the day on which a relay that a family had vouched for was last
+// put into quarantine.
+type Finding struct {
+	Family Digest
+	Day    time.Time
+}
+
+func compareFindings(a, b Finding) int { return compareDigest(a.Family, b.Family) }
 
 // Sign returns the vote as a document, signed with the key that v.Signing
 // certifies, and notes its digest. Times are cut to milliseconds.
@@ -81,10 +102,42 @@ func (v *Vote) encodeHead(w *writer) {
 	w.keyword("methods").versions(v.Methods).end()
 	w.flags("known-flags", v.Known)
 	encodeParams(w, v.Params)
+	v.encodeKnowledge(w)
 	if v.Previous != nil {
 		v.Previous.encode(w)
 	}
 	w.keyword("relays").uint(uint64(len(v.Entries)), MaxRelays, "relays").end()
+}
+
+// encodeKnowledge appends what the author goes by beside its entries.
+func (v *Vote) encodeKnowledge(w *writer) {
+	if !v.ASTable.IsZero() {
+		w.keyword("as-table").binary(v.ASTable[:]).end()
+	}
+	v.Draw.encode(w)
+	if len(v.Findings) > MaxFindings || !strictly(v.Findings, compareFindings) {
+		w.fail("findings")
+	}
+	for i := range v.Findings {
+		f := &v.Findings[i]
+		w.keyword("finding").binary(f.Family[:]).time(f.Day, dateLayout, "finding").end()
+	}
+}
+
+// readKnowledge reads what encodeKnowledge writes.
+func (v *Vote) readKnowledge(r *reader) {
+	v.ASTable = r.optionalDigest("as-table")
+	v.Draw = readDraw(r)
+	for r.at("finding") {
+		var f Finding
+		family, day := r.two(r.take("finding"), "finding")
+		r.binary(f.Family[:], family, "finding")
+		f.Day = r.date(day, "finding")
+		v.Findings = append(v.Findings, f)
+		if len(v.Findings) > MaxFindings || !strictly(v.Findings[max(0, len(v.Findings)-2):], compareFindings) {
+			r.fail("finding")
+		}
+	}
 }
 
 func (e *VoteEntry) encode(w *writer, known Flags) {
@@ -99,6 +152,12 @@ func (e *VoteEntry) encode(w *writer, known Flags) {
 	if e.Measured != 0 {
 		w.keyword("measured").uint(e.Measured, MaxWeight, "measured").end()
 	}
+	if e.Refused != "" {
+		if !IsCode(e.Refused) || e.Flags.Has(Valid) {
+			w.fail("refused")
+		}
+		w.keyword("refused").text(e.Refused).end()
+	}
 }
 
 // encodeFacts appends what the relay's descriptor alone determines.
@@ -106,6 +165,9 @@ func (e *VoteEntry) encodeFacts(w *writer) {
 	e.encodeHead(w)
 	w.keyword("descriptor").binary(e.Descriptor[:]).time(e.Published, timeLayout, "published").end()
 	e.Relay.encodeFacts(w)
+	if v := &e.Vouch; !v.By.IsZero() {
+		w.keyword("vouched").binary(v.By[:]).time(v.Day, dateLayout, "vouched").end()
+	}
 }
 
 // Facts returns the lines of the entry that come from the relay's descriptor
@@ -172,6 +234,7 @@ func (v *Vote) readRest(r *reader) {
 	v.Methods = r.versions(r.take("methods"))
 	v.Known = r.flags("known-flags")
 	v.Params = readParams(r)
+	v.readKnowledge(r)
 	if r.at("previous") {
 		v.Previous = readHistory(r)
 	}
@@ -192,6 +255,13 @@ func (e *VoteEntry) read(r *reader, known Flags) {
 	r.binary(e.Descriptor[:], digest, "descriptor")
 	e.Published = r.time(published, "descriptor")
 	e.readFacts(r)
+	if r.at("vouched") {
+		by, day := r.two(r.take("vouched"), "vouched")
+		r.binary(e.Vouch.By[:], by, "vouched")
+		if e.Vouch.Day = r.date(day, "vouched"); e.Vouch.By.IsZero() {
+			r.fail("vouched")
+		}
+	}
 	e.readStanding(r)
 	if r.at("unknown") {
 		if e.Unknown = r.flags("unknown"); e.Unknown == 0 {
@@ -204,6 +274,11 @@ func (e *VoteEntry) read(r *reader, known Flags) {
 	if r.at("measured") {
 		if e.Measured = r.uint(r.take("measured"), MaxWeight, "measured"); e.Measured == 0 {
 			r.fail("measured")
+		}
+	}
+	if r.at("refused") {
+		if e.Refused = cloned(r.take("refused")); !IsCode(e.Refused) || e.Flags.Has(Valid) {
+			r.fail("refused")
 		}
 	}
 }

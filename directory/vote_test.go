@@ -58,6 +58,7 @@ func TestFactsAreWhatTheDescriptorSays(t *testing.T) {
 	facts := e.Facts()
 	same := e
 	same.Flags, same.Unknown, same.Weight, same.Measured, same.FirstListed = 0, directory.Running, 1, 2, epoch
+	same.Age, same.AS, same.Country, same.Group, same.Refused = 3, 4, "DE", directory.Digest{5}, "as"
 	if same.Facts() != facts {
 		t.Error("an opinion changes the facts")
 	}
@@ -73,6 +74,7 @@ func TestFactsAreWhatTheDescriptorSays(t *testing.T) {
 		"ports":      func(e *directory.VoteEntry) { e.Ports, _ = directory.ParsePortSummary("1") },
 		"ports6":     func(e *directory.VoteEntry) { e.Ports6, _ = directory.ParsePortSummary("1") },
 		"family":     func(e *directory.VoteEntry) { e.Family = []directory.Digest{{1}} },
+		"voucher":    func(e *directory.VoteEntry) { e.Vouch = directory.Vouch{By: directory.Digest{1}, Day: directory.Day(epoch)} },
 	} {
 		other := e
 		change(&other)
@@ -152,7 +154,7 @@ func TestVoteRefuses(t *testing.T) {
 		"nothing unknown":           strings.Replace(text, "unknown Running Stable\n", "unknown\n", 1),
 		"measured 0":                strings.Replace(text, "measured 12", "measured 0", 1),
 		"weight too great":          strings.Replace(text, "weight 1000\n", "weight 1000000001\n", 1),
-		"no method":                 strings.Replace(text, "methods 1\n", "methods\n", 1),
+		"no method":                 strings.Replace(text, "methods 2\n", "methods\n", 1),
 		"history cut short":         strings.Replace(text, "\npeaks ", "\npeaks", 1),
 		"relay without weight":      strings.Replace(text, "weight 1000\n", "", 1),
 		"date with a time":          strings.Replace(text, "listed 2026-01-02\n", "listed 2026-01-02T00:00:00.000Z\n", 1),

@@ -80,6 +80,13 @@ func (w *writer) versions(v Versions) *writer {
 	return w
 }
 
+// optional writes a line for a number, none for 0.
+func (w *writer) optional(keyword string, n, max uint64) {
+	if n != 0 {
+		w.keyword(keyword).uint(n, max, keyword).end()
+	}
+}
+
 // ports writes a line for a summary, none for the empty one.
 func (w *writer) ports(keyword string, s PortSummary) {
 	if s.Empty() {

@@ -26,6 +26,7 @@ func (r *Relay) describe(addrs []netip.AddrPort, now time.Time) (*directory.Desc
 		return nil, errors.New("no circuit key")
 	}
 	rate, burst := r.offered()
+	voucher, _ := r.cfg.Keys.Voucher(now) // none: the zero value
 	return &directory.Descriptor{
 		Network:      r.cfg.Network.Digest(),
 		ID:           r.id,
@@ -44,6 +45,7 @@ func (r *Relay) describe(addrs []netip.AddrPort, now time.Time) (*directory.Desc
 		Burst:        burst,
 		Observed:     min(observed(r.read, r.write, now), directory.MaxRate),
 		Families:     r.families(now),
+		Voucher:      voucher,
 		Policy:       *r.policy.Load(),
 	}, nil
 }
@@ -66,6 +68,6 @@ func (r *Relay) offered() (rate, burst uint64) {
 // same content need not both be published.
 func content(d *directory.Descriptor) [32]byte {
 	text := fmt.Sprint(d.ID, d.Nickname, d.Addrs, d.Signing.Subject, d.Link.Subject, d.Circuit.Subject, d.LinkVersions, d.HopVersions,
-		d.Platform, d.Contact, d.Rate, d.Burst, d.Families, d.Policy)
+		d.Platform, d.Contact, d.Rate, d.Burst, d.Families, d.Voucher, d.Policy)
 	return sha256.Sum256([]byte(text))
 }

@@ -31,7 +31,7 @@ A relay makes its keys by itself at the first start.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysCreate(), newKeysCreateAuthority(), newKeysFacts(), newKeysShow(), newKeysRenew(), newKeysProtect(), newKeysFamily())
+	cmd.AddCommand(newKeysCreate(), newKeysCreateAuthority(), newKeysFacts(), newKeysShow(), newKeysRenew(), newKeysProtect(), newKeysFamily(), newKeysVoucher())
 	return cmd
 }
 

@@ -113,7 +113,7 @@ func (g *flagger) flags(f *facts) (set, unknown directory.Flags) {
 	}
 	switch f.opinion {
 	case noOpinion:
-		return set, directory.Running | directory.Fast | directory.Stable | directory.Guard
+		return set, directory.Running | directory.Fast | directory.Stable | directory.Guard | directory.HSDir
 	case down:
 		return set, 0
 	}
@@ -123,6 +123,9 @@ func (g *flagger) flags(f *facts) (set, unknown directory.Flags) {
 	}
 	if g.stable(f) {
 		set |= directory.Stable
+	}
+	if g.fast(f) && g.stable(f) {
+		set |= directory.HSDir
 	}
 	if g.fast(f) && g.stable(f) && g.guard(f) {
 		set |= directory.Guard

@@ -74,7 +74,7 @@ func TestSmallNetworkKeepsItsGuards(t *testing.T) {
 func TestAbsoluteThresholdsNeedTwentyRelays(t *testing.T) {
 	// All but one have far more than the absolute thresholds; that one has just these.
 	for count, want := range map[int]directory.Flags{
-		enoughAbsolute - 1: allButExit &^ directory.Fast &^ directory.Guard,
+		enoughAbsolute - 1: allButExit &^ directory.Fast &^ directory.Guard &^ directory.HSDir,
 		enoughAbsolute:     allButExit &^ directory.Guard, // Fast, but twenty are not fit for Guard by number yet
 		5 * enoughAbsolute: allButExit &^ directory.Guard,
 	} {
@@ -106,9 +106,9 @@ func TestEachFactDecidesItsFlags(t *testing.T) {
 		want   directory.Flags
 	}{
 		"all the same":         {func(*facts) {}, allButExit},
-		"slow":                 {func(f *facts) { f.bandwidth = fastBandwidth - 1 }, allButExit &^ directory.Fast &^ directory.Guard},
+		"slow":                 {func(f *facts) { f.bandwidth = fastBandwidth - 1 }, allButExit &^ directory.Fast &^ directory.Guard &^ directory.HSDir},
 		"below 2 MB/s":         {func(f *facts) { f.bandwidth = guardBandwidth - 1 }, allButExit &^ directory.Guard},
-		"short runs":           {func(f *facts) { f.between /= 2 }, allButExit &^ directory.Stable &^ directory.Guard},
+		"short runs":           {func(f *facts) { f.between /= 2 }, allButExit &^ directory.Stable &^ directory.Guard &^ directory.HSDir},
 		"a little shorter run": {func(f *facts) { f.between -= 1100 }, allButExit},
 		"often away":           {func(f *facts) { f.fraction = 0.95 }, allButExit &^ directory.Guard},
 		"away once":            {func(f *facts) { f.fraction = 0.985 }, allButExit},
@@ -125,7 +125,7 @@ func TestEachFactDecidesItsFlags(t *testing.T) {
 	all := alike(30, guardBandwidth)
 	all[3].opinion, all[3].exits = noOpinion, true
 	set, unknown := newFlagger(all, time.Hour, time.Minute).flags(&all[3])
-	if set != directory.Valid|directory.Exit || unknown != directory.Running|directory.Fast|directory.Stable|directory.Guard {
+	if set != directory.Valid|directory.Exit || unknown != directory.Running|directory.Fast|directory.Stable|directory.Guard|directory.HSDir {
 		t.Errorf("no opinion: %v, unknown %v", set, unknown)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Methods are the consensus methods that this version computes.
-const Methods directory.Versions = 1 << 1
+const Methods directory.Versions = 1 << 2
 
 const minMeasurements = 3 // fixed by docs/protocol.md, "Counting": below, one measurer could decide
 
@@ -54,6 +54,7 @@ func Tally(n *directory.Network, r directory.Round, votes []*directory.Vote) (*R
 		c.Votes = append(c.Votes, directory.VoteRef{Author: v.Author, Digest: v.Digest()})
 	}
 	c.Weights = directory.WeightsOf(c.Relays)
+	share(c)
 	previous := newestHistory(n, r.ValidAfter, votes)
 	if previous != nil {
 		c.Previous = previous.Signed.Checkpoint.Digest

@@ -234,10 +234,10 @@ func TestMethodIsTheHighestThatMoreThanHalfSupport(t *testing.T) {
 		methods [3]directory.Versions
 		want    uint8 // 0: none that this version computes
 	}{
-		{[3]directory.Versions{Methods, Methods, Methods}, 1},
-		{[3]directory.Versions{Methods, directory.VersionsOf(1, 2), Methods}, 1},
-		{[3]directory.Versions{Methods, directory.VersionsOf(1, 2), directory.VersionsOf(1, 2)}, 0},
-		{[3]directory.Versions{directory.VersionsOf(3), directory.VersionsOf(2), Methods}, 0},
+		{[3]directory.Versions{Methods, Methods, Methods}, 2},
+		{[3]directory.Versions{Methods, directory.VersionsOf(2, 3), Methods}, 2},
+		{[3]directory.Versions{Methods, directory.VersionsOf(2, 3), directory.VersionsOf(2, 3)}, 0},
+		{[3]directory.Versions{directory.VersionsOf(3), directory.VersionsOf(4), Methods}, 0},
 	} {
 		var votes []*directory.Vote
 		for i := range 3 {

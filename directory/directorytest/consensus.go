@@ -27,16 +27,38 @@ func (t *Network) Relays(count int) []directory.Relay {
 	return relays
 }
 
-// Consensus returns a consensus of the i-th round.
+// Consensus returns a consensus of the i-th round. It gives relays their shares.
 func (t *Network) Consensus(i int64, relays []directory.Relay) *directory.Consensus {
 	r := t.Round(i)
+	Share(relays)
 	return &directory.Consensus{
-		Method:  1,
+		Method:  2,
 		Network: t.Name, NetworkID: t.Digest(),
 		ValidAfter: r.ValidAfter, FreshUntil: r.FreshUntil, ValidUntil: r.ValidUntil,
 		Params:  []directory.Param{{Name: "example", Value: -1}},
 		Weights: directory.WeightsOf(relays),
 		Relays:  relays,
+	}
+}
+
+// Share gives relays shares without ages and caps: of their weight what the
+// position weights let each class of relays carry. Guards have the flag, exits
+// ports; all that run are middles.
+func Share(relays []directory.Relay) {
+	weights := directory.WeightsOf(relays)
+	for i := range relays {
+		r := &relays[i]
+		may := [...]bool{
+			directory.AsGuard:  r.Flags.Has(directory.Guard),
+			directory.AsMiddle: true,
+			directory.AsExit:   !r.Ports.Empty() || !r.Ports6.Empty(),
+		}
+		r.Shares = directory.Shares{}
+		for p := range r.Shares {
+			if may[p] && r.Flags.Has(directory.Running|directory.Valid) {
+				r.Shares[p] = r.Weight * 1000 * weights.Of(directory.Position(p), r.Flags) / directory.WeightScale
+			}
+		}
 	}
 }
 
@@ -86,9 +108,10 @@ func (t *Network) Vote(author int, i int64, relays []directory.Relay) *directory
 	v := &directory.Vote{
 		Network: t.Digest(), Author: a.Identity.Public(), Signing: a.SigningCert,
 		ValidAfter: r.ValidAfter, Published: r.VotesLeave,
-		Methods: directory.VersionsOf(1), Known: directory.AllFlags,
+		Methods: directory.VersionsOf(2), Known: directory.AllFlags,
 	}
 	for _, e := range relays {
+		e.Shares, e.Voucher = directory.Shares{}, directory.Digest{} // which no vote carries
 		v.Entries = append(v.Entries, directory.VoteEntry{
 			Relay: e, Descriptor: directory.DigestOf(e.ID[:]), Published: Epoch,
 		})

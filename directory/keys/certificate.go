@@ -27,6 +27,7 @@ const (
 	CertCircuit Kind = 3 // a signing key certifies a circuit key
 	CertNote    Kind = 4 // an identity certifies a note key
 	CertFamily  Kind = 5 // a family key certifies a relay's identity
+	CertVoucher Kind = 6 // a family key vouches for the identity of a newcomer of another family
 )
 
 func (k Kind) String() string {
@@ -41,6 +42,8 @@ func (k Kind) String() string {
 		return "note key"
 	case CertFamily:
 		return "family"
+	case CertVoucher:
+		return "voucher"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -57,6 +60,8 @@ func (k Kind) context() Context {
 		return LabelCertNote
 	case CertFamily:
 		return LabelCertFamily
+	case CertVoucher:
+		return LabelCertVoucher
 	}
 	return ""
 }

@@ -43,7 +43,8 @@ var (
 type Set struct {
 	id        RelayID
 	authority bool
-	family    *FamilyKey // nil: none; not changed after loading
+	family    *FamilyKey   // nil: none; not changed after loading
+	voucher   *Certificate // nil: none; not changed after loading
 	now       atomic.Pointer[view]
 
 	mu       sync.Mutex // held while something changes; guards what follows
@@ -152,6 +153,9 @@ func load(disk storage, authority bool) (*Set, error) {
 	}
 	if err := s.loadCertified(); err != nil {
 		return nil, err
+	}
+	if err := s.loadVoucher(); err != nil {
+		return nil, fmt.Errorf("%s: %w", voucherFile, err)
 	}
 	if err := s.links.load(disk, names); err != nil {
 		return nil, err
