@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tunic/cell/link"
@@ -141,4 +142,57 @@ func TestIdleCircuitsAreBounded(t *testing.T) {
 			t.Errorf("an idle circuit ended: %v", c.Err())
 		}
 	}
+}
+
+// What is ended is what has waited longest: of circuits that fill up one after the
+// other behind a relay that reads no more, the first that hold anything, without a gap,
+// and not the last.
+func TestTheOldestIsEndedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := newNet(t, 2, options{memory: true, config: func(i int, c *relay.Config) {
+			if i == 0 {
+				c.MaxMemory = 2 * tight
+			}
+		}})
+		p := nw.client(nil)
+		var all []*circuit.Circuit
+		for range 20 {
+			all = append(all, nw.circuit(p, nw.relays...))
+		}
+		streams := make([]net.Conn, len(all))
+		for i, c := range all {
+			s, err := c.DialDir(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams[i] = s
+		}
+		nw.relays[1].SetBandwidth(1, 1, 0)
+		last := 0
+		for ; nw.relays[0].Status().Refused["memory"] == 0; last++ {
+			if last == len(all) {
+				t.Fatal("all circuits together are not too much")
+			}
+			go streams[last].Write(make([]byte, 1<<20)) // ends with the circuit
+			time.Sleep(time.Second)
+		}
+		first, end := -1, 0
+		for i, c := range all {
+			if c.Err() != nil {
+				if first < 0 {
+					first = i
+				}
+				end = i + 1
+			}
+		}
+		if first < 0 || end >= last {
+			t.Fatalf("of %d circuits that hold data, those from %d to %d were ended", last, first, end)
+		}
+		for i := first; i < end; i++ {
+			if all[i].Err() == nil {
+				t.Errorf("circuit %d goes on, older than %d that was ended", i, end-1)
+			}
+		}
+		t.Logf("of %d circuits, %d to %d were ended", last, first, end-1)
+	})
 }
