@@ -62,7 +62,7 @@ func TestSlotHasRoomForSealing(t *testing.T) {
 		t.Errorf("message: length %d, want %d", len(s.Message()), cell.MessageSize)
 	}
 	s.SetHeader(7, cell.Destroy)
-	cell.PutDestroy(s.Body(), cell.ReasonTimeout)
+	s.Body()[0] = byte(cell.ReasonTimeout)
 	if h := cell.ParseHeader(s.Cell()); h.Circuit != 7 || h.Command != cell.Destroy || s.Command() != cell.Destroy {
 		t.Errorf("header in the slot is %+v", h)
 	}

@@ -10,11 +10,3 @@ func ParseDestroy(body []byte) (Reason, error) {
 	}
 	return Reason(body[0]), nil
 }
-
-// PutDestroy writes the body of a DESTROY cell to body, which has [BodySize]
-// bytes: the reason, then zeros.
-func PutDestroy(body []byte, r Reason) {
-	body = body[:BodySize]
-	clear(body)
-	body[0] = byte(r)
-}

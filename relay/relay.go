@@ -27,7 +27,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -37,7 +36,6 @@ import (
 	"tunic/cell/link"
 	"tunic/cell/work"
 	"tunic/circuit"
-	"tunic/circuit/congestion"
 	"tunic/directory"
 	"tunic/directory/keys"
 	"tunic/directory/mirror"
@@ -66,8 +64,6 @@ type Config struct {
 	// Policy says where streams may lead; the zero Policy: this is no exit.
 	Policy    directory.Policy
 	Resolvers []netip.AddrPort // see exit.Config
-	// ExitControl is called for each socket of the exit; see exit.Config.
-	ExitControl func(network, address string, c syscall.RawConn) error
 
 	// BandwidthRate and BandwidthBurst, in bytes/s and bytes, bound each
 	// direction of the whole process; 0: no limit, and one second of the rate.
@@ -96,10 +92,8 @@ type Config struct {
 	// ShowAddresses puts addresses of peers and destinations into Status.
 	ShowAddresses bool
 
-	Congestion congestion.Params // the zero value: the default
-	Transport  link.Transport    // nil: TCP
-	LinkLimits link.Limits
-	Log        *slog.Logger // nil: silent
+	Transport link.Transport // nil: TCP
+	Log       *slog.Logger   // nil: silent
 }
 
 // A Relay is a relay. Its methods may be called from any goroutine.
@@ -176,7 +170,7 @@ func New(cfg Config) (*Relay, error) {
 	}
 	r := &Relay{
 		cfg: cfg, id: cfg.Keys.ID(), log: cfg.Log,
-		params:  circuit.Params{Network: cfg.Network.Digest(), Congestion: cfg.Congestion},
+		params:  circuit.Params{Network: cfg.Network.Digest()},
 		replay:  hybrid.NewReplay(),
 		dirs:    mirror.NewListener(),
 		sources: newSourceLimit(strangerRate, strangerBurst),
@@ -244,8 +238,8 @@ func check(cfg *Config) error {
 
 // linkConfig returns what the links of this relay have in common.
 func (r *Relay) linkConfig() link.Config {
-	limits := r.cfg.LinkLimits
-	if limits == (link.Limits{}) && r.cfg.Network.PrivateAddresses {
+	var limits link.Limits
+	if r.cfg.Network.PrivateAddresses {
 		// All nodes and clients may share one address, and restart often.
 		limits = link.Limits{DialMemory: 100 * time.Millisecond, SourceLinks: 10_000, SourceRate: privateRate, SourceBurst: privateBurst}
 	}
@@ -262,7 +256,7 @@ func (r *Relay) open() error {
 	if r.cfg.Transit {
 		r.exit = exit.New(exit.Config{
 			Policy: r.cfg.Policy, Private: r.cfg.Network.PrivateAddresses, Own: r.ownAddrs,
-			Resolvers: r.cfg.Resolvers, Control: r.cfg.ExitControl, Log: r.log,
+			Resolvers: r.cfg.Resolvers, Log: r.log,
 		})
 		if err := loadHistory(r.cfg.Dir, r.read, r.write, time.Now()); err != nil {
 			r.log.Warn("bandwidth history left aside", slog.Any("error", err))

@@ -80,11 +80,11 @@ func leftOut(before map[keys.RelayID]former, old, b *directory.Bundle) map[keys.
 	return out
 }
 
-// circuitParams returns the parameters of circuits that begin now: the consensus',
-// unless the configuration sets some.
+// circuitParams returns the parameters of circuits that begin now: the consensus', or
+// the default while there is none.
 func (r *Relay) circuitParams() circuit.Params {
 	p := r.params
-	if b := r.view.current(); b != nil && p.Congestion == (congestion.Params{}) {
+	if b := r.view.current(); b != nil {
 		p.Congestion = congestion.FromConsensus(b.Consensus.Param)
 	}
 	return p

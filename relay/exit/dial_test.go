@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -200,21 +199,6 @@ func TestSocketIsCheckedAgain(t *testing.T) {
 	e := testExit(t, Config{Policy: policy(t, "accept *:*")})
 	if _, err := e.connect(t.Context(), here); reasonOf(err) != cell.EndPolicy {
 		t.Errorf("connect to a private address: %v", err)
-	}
-}
-
-func TestControlMayRefuse(t *testing.T) {
-	here := greeter(t, "127.0.0.1:0")
-	called := ""
-	e := testExit(t, Config{Policy: policy(t, "accept *:*"), Private: true, Control: func(network, address string, c syscall.RawConn) error {
-		called = network + " " + address
-		return syscall.EMFILE
-	}})
-	if _, _, reason := e.Dial(t.Context(), "127.0.0.1", here.Port(), 0); reason != cell.EndResource {
-		t.Errorf("Dial = %v", reason)
-	}
-	if called != "tcp4 "+here.String() {
-		t.Errorf("control called with %q", called)
 	}
 }
 

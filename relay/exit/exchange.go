@@ -63,7 +63,7 @@ func (r *resolver) exchange(ctx context.Context, server netip.AddrPort, name str
 func (r *resolver) ask(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
-	d := net.Dialer{Control: r.control}
+	var d net.Dialer
 	raw, err := d.DialContext(ctx, network, server.String())
 	if err != nil {
 		return nil, err

@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"tunic/directory"
@@ -47,10 +46,8 @@ type Config struct {
 	// QueryTimeout bounds one query to one resolver, 0 for 2 s; DialTimeout the
 	// whole way to a destination, 0 for 15 s.
 	QueryTimeout, DialTimeout time.Duration
-	// Control is called for each socket before it connects, as that of
-	// net.Dialer: to bind it to a device, mark it, or refuse it. May be nil.
-	Control func(network, address string, c syscall.RawConn) error
-	Log     *slog.Logger
+
+	Log *slog.Logger // nil: silent
 }
 
 // An Exit dials destinations. Its methods may be called from any goroutine.

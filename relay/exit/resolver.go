@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -31,7 +30,6 @@ var (
 type resolver struct {
 	servers  *servers
 	patience time.Duration
-	control  func(network, address string, c syscall.RawConn) error
 	cache    cache
 	ctx      context.Context // ends when the resolver closes
 	cancel   context.CancelFunc
@@ -53,7 +51,6 @@ func newResolver(c Config) *resolver {
 	return &resolver{
 		servers:  &servers{fixed: c.Resolvers, path: c.ResolvConf},
 		patience: c.QueryTimeout,
-		control:  c.Control,
 		cache:    newCache(),
 		ctx:      ctx,
 		cancel:   cancel,
