@@ -21,7 +21,7 @@ import (
 // of its own, while something else goes wrong at one of them: alternately without
 // and with it. It prints the median share of the undisturbed rate, how long after
 // the end of the disturbance the rate was back, and the most memory that the relay
-// under load had. All share the machine's processors: what the disturbance itself
+// under load had, beside the bound that its ceiling sets. All share the machine's processors: what the disturbance itself
 // costs them is part of the share.
 //
 //	go test -run '^$' -bench Overload -benchtime 1x ./cmd/tunic
@@ -94,6 +94,7 @@ func (d *disturbance) measure(b *testing.B) {
 	b.ReportMetric(shares[0], "%-worst")
 	b.ReportMetric(slices.Max(recoveries), "ms-recovery")
 	b.ReportMetric(float64(most)/1024, "MiB-most")
+	b.ReportMetric((overloadMemory+overloadMemory/16)/float64(1<<20)+64, "MiB-bound") // see docs/performance.md
 }
 
 // recovery returns how many milliseconds it takes until the rate is back.

@@ -240,7 +240,7 @@ func measureNarrow(b *testing.B, s *slowSystem) {
 		_, took := s.fetch(b, "quiet", 1<<10)
 		busy = append(busy, took)
 	}
-	busy = busy[:len(busy)-1] // a download had ended
+	busy = busy[:max(0, len(busy)-1)] // a download had ended
 	for range downloads {
 		<-done
 	}
