@@ -269,13 +269,13 @@ func (d *Descriptor) check(n *Network, key keys.SigningPublic, now time.Time) er
 // Digest returns the digest of the document that d was parsed from or signed as.
 func (d *Descriptor) Digest() Digest { return d.digest }
 
-// Vouch returns the word of another family that the descriptor carries, the
-// zero value if there is none.
-func (d *Descriptor) Vouch() Vouch {
+// VouchedBy returns the family whose voucher the descriptor carries, zero if it
+// carries none.
+func (d *Descriptor) VouchedBy() Digest {
 	if d.Voucher == (keys.Certificate{}) {
-		return Vouch{}
+		return Digest{}
 	}
-	return Vouch{By: FamilyDigest(d.Voucher.Signer), Day: Day(d.Voucher.NotBefore)}
+	return FamilyDigest(d.Voucher.Signer)
 }
 
 // Relay returns what a vote says of the relay by its descriptor alone: all but

@@ -27,7 +27,7 @@ type Vote struct {
 	Params     []Param   // ascending by name
 	ASTable    Digest    // of the author's table of autonomous systems, zero: it has none
 	Draw       Draw      // what the author knows of the shared random values
-	Findings   []Finding // ascending by family
+	Findings   []Finding // ascending by whom they are against
 	Previous   *History  // the newest majority-signed checkpoint that the author holds, nil if none
 	Entries    []VoteEntry
 
@@ -45,20 +45,21 @@ type VoteEntry struct {
 	Vouch      Vouch     // what its descriptor claims; the consensus says in Voucher whether that counts
 }
 
-// A Vouch is a family's word for a newcomer, as its descriptor carries it.
+// A Vouch is a family's word for a newcomer, as the newcomer's descriptor carries
+// it.
 type Vouch struct {
 	By  Digest    // zero: nobody's
-	Day time.Time // on which it was given
+	Day time.Time // on which the author of the vote first saw it
 }
 
-// A Finding is the day on which a relay that a family had vouched for was last
-// put into quarantine.
+// A Finding is the day on which a family, or a relay by its identity, was last
+// found in quarantine.
 type Finding struct {
-	Family Digest
-	Day    time.Time
+	Against Digest
+	Day     time.Time
 }
 
-func compareFindings(a, b Finding) int { return compareDigest(a.Family, b.Family) }
+func compareFindings(a, b Finding) int { return compareDigest(a.Against, b.Against) }
 
 // Sign returns the vote as a document, signed with the key that v.Signing
 // certifies, and notes its digest. Times are cut to milliseconds.
@@ -120,7 +121,7 @@ func (v *Vote) encodeKnowledge(w *writer) {
 	}
 	for i := range v.Findings {
 		f := &v.Findings[i]
-		w.keyword("finding").binary(f.Family[:]).time(f.Day, dateLayout, "finding").end()
+		w.keyword("finding").binary(f.Against[:]).time(f.Day, dateLayout, "finding").end()
 	}
 }
 
@@ -130,8 +131,8 @@ func (v *Vote) readKnowledge(r *reader) {
 	v.Draw = readDraw(r)
 	for r.at("finding") {
 		var f Finding
-		family, day := r.two(r.take("finding"), "finding")
-		r.binary(f.Family[:], family, "finding")
+		against, day := r.two(r.take("finding"), "finding")
+		r.binary(f.Against[:], against, "finding")
 		f.Day = r.date(day, "finding")
 		v.Findings = append(v.Findings, f)
 		if len(v.Findings) > MaxFindings || !strictly(v.Findings[max(0, len(v.Findings)-2):], compareFindings) {
@@ -158,6 +159,9 @@ func (e *VoteEntry) encode(w *writer, known Flags) {
 		}
 		w.keyword("refused").text(e.Refused).end()
 	}
+	if v := &e.Vouch; !v.By.IsZero() {
+		w.keyword("vouched").binary(v.By[:]).time(v.Day, dateLayout, "vouched").end()
+	}
 }
 
 // encodeFacts appends what the relay's descriptor alone determines.
@@ -165,9 +169,6 @@ func (e *VoteEntry) encodeFacts(w *writer) {
 	e.encodeHead(w)
 	w.keyword("descriptor").binary(e.Descriptor[:]).time(e.Published, timeLayout, "published").end()
 	e.Relay.encodeFacts(w)
-	if v := &e.Vouch; !v.By.IsZero() {
-		w.keyword("vouched").binary(v.By[:]).time(v.Day, dateLayout, "vouched").end()
-	}
 }
 
 // Facts returns the lines of the entry that come from the relay's descriptor
@@ -255,13 +256,6 @@ func (e *VoteEntry) read(r *reader, known Flags) {
 	r.binary(e.Descriptor[:], digest, "descriptor")
 	e.Published = r.time(published, "descriptor")
 	e.readFacts(r)
-	if r.at("vouched") {
-		by, day := r.two(r.take("vouched"), "vouched")
-		r.binary(e.Vouch.By[:], by, "vouched")
-		if e.Vouch.Day = r.date(day, "vouched"); e.Vouch.By.IsZero() {
-			r.fail("vouched")
-		}
-	}
 	e.readStanding(r)
 	if r.at("unknown") {
 		if e.Unknown = r.flags("unknown"); e.Unknown == 0 {
@@ -279,6 +273,13 @@ func (e *VoteEntry) read(r *reader, known Flags) {
 	if r.at("refused") {
 		if e.Refused = cloned(r.take("refused")); !IsCode(e.Refused) || e.Flags.Has(Valid) {
 			r.fail("refused")
+		}
+	}
+	if r.at("vouched") {
+		by, day := r.two(r.take("vouched"), "vouched")
+		r.binary(e.Vouch.By[:], by, "vouched")
+		if e.Vouch.Day = r.date(day, "vouched"); e.Vouch.By.IsZero() {
+			r.fail("vouched")
 		}
 	}
 }
