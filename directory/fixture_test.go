@@ -76,7 +76,7 @@ func fullVote(tb testing.TB, net *directorytest.Network) *directory.Vote {
 	v.Draw = directory.Draw{Day: directory.Day(epoch), Value: directory.Digest{8}, Tickets: []directory.Ticket{
 		{Author: keys.RelayID{1}, Commit: directory.Digest{9}}, {Author: keys.RelayID{2}, Commit: directory.Digest{10}, Reveal: directory.Digest{11}},
 	}}
-	v.Findings = []directory.Finding{{Family: directory.Digest{1}, Day: directory.Day(epoch)}, {Family: directory.Digest{2}, Day: directory.Day(epoch)}}
+	v.Findings = []directory.Finding{{Against: directory.Digest{1}, Day: directory.Day(epoch)}, {Against: directory.Digest{2}, Day: directory.Day(epoch)}}
 	return v
 }
 
