@@ -21,9 +21,10 @@ const ( // our choice
 	// when idle.
 	maxClientCircuits = 1024
 	// refusalRate is how many circuits a second and processor are refused for want
-	// of resources before clients' links are slowed, after refusalBurst at once: a
-	// refusal costs some 10 µs. refusalPause is how long a client's link is not read
-	// then for each: what it floods with waits on its own side.
+	// of resources before strangers' links are slowed, after refusalBurst at once: a
+	// refusal costs some 10 µs. refusalPause is how long a stranger's link is not read
+	// for each further one, link.Link.Slow's second at most at a time: what it floods
+	// with waits on its own side.
 	refusalRate  = 1000
 	refusalBurst = 2000
 	refusalPause = 20 * time.Millisecond
@@ -35,13 +36,14 @@ const ( // our choice
 	// package circuit gives the answer, so that the client is told why.
 	dialTime = 9 * time.Second
 	// maxLinks is the most links that the relay has, of all classes: 16,384 of
-	// strangers; leastLinks what it may have however small its memory.
+	// strangers; fewer where memory or files are short. leastLinks what it may have however small its memory.
 	maxLinks   = 49_152
 	leastLinks = 256
-	// maxStreams is the most streams that this exit has open or opening, maxResolves how many RESOLVEs under way: goroutines and sockets.
+	// maxStreams is the most streams that this exit has open or opening, fewer where
+	// files are short; maxResolves how many RESOLVEs under way: goroutines and sockets.
 	maxStreams  = 16_384
 	maxResolves = 1024
-	// Streams and lookups that one circuit may begin (T).
+	// Streams and lookups that one circuit may begin (T): a second, and at once.
 	streamRate  = 100
 	streamBurst = 300
 	// A stream without a byte in either direction ends after idleOpen, or after

@@ -28,7 +28,8 @@ type Config struct {
 	// large enough for the limit to be near.
 	Holdings func() []Holding
 	// Release gives memory that is not used back to the system; nil: the runtime
-	// does so in its own time. It is called at most twice after each load.
+	// does so in its own time. It is called at most twice after each load, and at most
+	// once a minute where the process grows without one.
 	Release func()
 }
 

@@ -21,7 +21,7 @@ type Circuit struct {
 	head, tail *cell.Slot
 	n          int
 	closed     bool // takes no cells
-	active     bool // in the scheduler, in the writer's hand, or in a batch
+	active     bool // in the scheduler, in a batch, or with whose turn it is to write
 
 	// Guarded by the scheduler's mutex.
 	count          float64  // of cells sent
@@ -95,8 +95,8 @@ func (c *Circuit) enqueue(s *cell.Slot) (activate bool, err error) {
 }
 
 // dequeue takes at most n cells off the queue, as a list, and puts the circuit back
-// in the scheduler if there are more. It is called by the writer, which has popped
-// the circuit.
+// in the scheduler if there are more. It is called by whose turn it is to write, who has
+// popped the circuit.
 func (c *Circuit) dequeue(n int, weight float64) (list *cell.Slot, taken int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

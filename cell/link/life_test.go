@@ -486,7 +486,8 @@ func (l *limiter) WaitN(ctx context.Context, n int) error {
 	}
 }
 
-// The limits are asked once per record, in portions that fit their burst.
+// The limits are asked once for what is read at a time, and for what is written, in
+// portions that fit their burst.
 func TestLimiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, out := &limiter{burst: 1000, pause: time.Second}, &limiter{burst: 1 << 20}

@@ -51,7 +51,7 @@ const ( // our choice; (T) is C tor's
 	idleSurplus    = 10 * time.Second       // a link that takes no new circuits closes 1 to 2 times this after its last one
 	tieWindow      = 20 * time.Second       // links made this close together have no agreed age: the binding decides
 	stallTime      = 30 * time.Second       // for the rest of a record whose first byte came
-	writeTime      = time.Minute            // a peer that takes no byte for this long, or at most twice, is gone
+	writeTime      = time.Minute            // a peer that has not taken what is written at a time, 128 KiB at most, after this, or after twice this, is gone
 	flushTime      = time.Second            // of Close, for what is queued
 	lingerTime     = time.Second            // of Close, for the peer to close too
 	staggerTime    = 250 * time.Millisecond // between the addresses of one dial (RFC 8305, section 5)

@@ -12,13 +12,14 @@
 //
 // The first record of each side has two cells: PROOF or PADDING, then NETINFO.
 //
-// A link has one goroutine, and a second at times. The reader opens the records of one read, hands each
-// cell to its circuit, and waits for nothing but its own socket (and the node's limit
-// of bytes per second). The writer is there while there is something to wait for: whoever
-// queues cells on a quiet link with a [Batch] takes them, from the circuits that have
-// been quietest, seals them and writes them with one system call that does not wait.
-// Only what the connection does not take at once is the writer's. Both end when the
-// link fails or closes; [Pool.Close] waits for that.
+// A link has one goroutine, and a second at times. The reader opens the records of one
+// read, hands each cell to its circuit, and waits for nothing but its own socket, the
+// node's limit of bytes per second, and where the node slows the link. The writer is
+// there while there is something to wait for. Whoever queues cells on a quiet link with
+// a [Batch] takes them, from the circuits that have been quietest, seals them and writes
+// them with a system call or two that do not wait: the writer's is what the connection
+// does not take at once, what is queued without a batch, and what is due on a quiet link,
+// such as PADDING. Both end when the link fails or closes; [Pool.Close] waits for that.
 //
 // Locks, in the order in which they may be taken: a circuit's queue, then the
 // link's scheduler; the pool's list of links, then a link's table of circuits. No

@@ -136,7 +136,7 @@ func (o *outbound) writePatiently(fd uintptr) bool {
 
 // housekeep does what is due on a link that has nothing to send, and returns when it is
 // to be called again: zero if it has queued PADDING, which is sent first. It is called at
-// the end of each turn of the writer; nothing keeps it from being called too often.
+// the end of each turn of the writer; more often does no harm.
 func (l *Link) housekeep(now time.Time) (due time.Time, err error) {
 	due = l.keepaliveDue(now)
 	if !now.Before(due) {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ErrWouldBlock is returned by Read and Write only, which are not called here.
-var ErrWouldBlock = errors.New("nothing to read yet")
+// ErrWouldBlock is what Read and Write return where there is a socket: never here.
+var ErrWouldBlock = errors.New("would block")
 
 // Raw returns nil: callers wait inside Read of the connection.
 func Raw(any) syscall.RawConn { return nil }
