@@ -59,5 +59,4 @@ var (
 	ErrNoName    = errors.New("a name that no exit can resolve")
 	ErrTooMany   = errors.New("too many requests waiting for a circuit")
 	ErrNoCircuit = errors.New("no circuit could be built")
-	ErrNoNetwork = errors.New("no usable consensus")
 )

@@ -108,12 +108,6 @@ func runNode(ctx context.Context, nd *Node, o node.Options) error {
 // Node returns the node of that name, nil if there is none.
 func (n *InProcess) Node(name string) *Node { return find(n.Nodes, name) }
 
-// StopNode stops one node and waits for it.
-func (n *InProcess) StopNode(name string) {
-	n.stop[name]()
-	<-n.done[name]
-}
-
 // Stop stops all nodes, clients first, and returns what went wrong since the
 // start.
 func (n *InProcess) Stop() error {
