@@ -55,14 +55,7 @@ func TestOneAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		conn, err := c.DialContext(t.Context(), "tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if b, err := io.ReadAll(conn); err != nil || string(b) != "here" {
-			t.Errorf("%q, %v", b, err)
-		}
+		conn := wantHere(t, c, address)
 		hops, _ := client.CircuitHops(conn)
 		if len(hops) != 3 || hops[0].Addrs[0].Addr() != hops[2].Addrs[0].Addr() {
 			t.Errorf("the hops are %v", hops)
@@ -135,12 +128,19 @@ func TestRequestBeforeReadyWaits(t *testing.T) {
 	if p := c.Status().Percent; p == 100 {
 		t.Error("the client is ready before it did anything")
 	}
+	wantHere(t, c, address)
+}
+
+// wantHere reads "here" from a server, and returns the connection.
+func wantHere(t *testing.T, c *client.Client, address string) net.Conn {
+	t.Helper()
 	conn, err := c.DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
 	if b, err := io.ReadAll(conn); err != nil || string(b) != "here" {
 		t.Errorf("%q, %v", b, err)
 	}
+	return conn
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func newKeysFamily() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "family",
 		Short: "declare several relays to be one operator's",
 		Long: `No circuit goes through two relays of one family. Whoever runs several relays makes
@@ -25,11 +25,7 @@ the key off the relays' machines and hand each relay a certificate.`,
   cp family.key /var/lib/tunic/keys/family.key
 
   tunic keys family certify --key family.key --relay x1sfiNGGRLcpc-_rnS8wQyW2N3rc3E5ycdNNavofDKo`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newFamilyCreate(), newFamilyCertify(), newFamilyShow())
-	return cmd
+	}, newFamilyCreate(), newFamilyCertify(), newFamilyShow())
 }
 
 // familyFlag registers --key, which every command here needs.

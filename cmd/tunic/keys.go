@@ -19,7 +19,7 @@ import (
 )
 
 func newKeys() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "keys",
 		Short: "create, show and renew the keys of a relay or an authority",
 		Long: `Creates, shows and renews keys. An identity key certifies a signing key, and that
@@ -28,11 +28,7 @@ passphrase, or off the machine: it is needed only to renew the signing key.
 A relay makes its keys by itself at the first start.`,
 		Example: `  tunic keys show --state state
   tunic keys create-authority --state state --name alice --address 203.0.113.5:9030`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newKeysCreate(), newKeysCreateAuthority(), newKeysFacts(), newKeysShow(), newKeysRenew(), newKeysProtect(), newKeysFamily(), newKeysVoucher())
-	return cmd
+	}, newKeysCreate(), newKeysCreateAuthority(), newKeysFacts(), newKeysShow(), newKeysRenew(), newKeysProtect(), newKeysFamily(), newKeysVoucher())
 }
 
 // stateFlag registers --state, which every command here needs.

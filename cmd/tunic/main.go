@@ -52,8 +52,16 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("unknown command or argument %q\nsee '%s --help'", args[0], cmd.CommandPath())}
 }
 
+// group makes a command that only holds others: alone it shows its help.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "tunic",
 		Short: "an onion-routing anonymity overlay: client, relay, authority and test network",
 		Long: `tunic routes TCP connections through three relays, with one layer of
@@ -63,15 +71,12 @@ To see it work:    tunic demo
 To use a network:  tunic client --network network.toml
 To help it:        tunic relay --config relay.toml`,
 		Version:       node.Version + " " + revision(),
-		Args:          noArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	}, newClient(), newRelay(), newAuthority(), newNetwork(), newKeys(), newDemo(), newTestnet(), newBench(), newStatus())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nsee '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newClient(), newRelay(), newAuthority(), newNetwork(), newKeys(), newDemo(), newTestnet(), newBench(), newStatus())
 	return root
 }
 

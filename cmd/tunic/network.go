@@ -14,16 +14,12 @@ import (
 )
 
 func newNetwork() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "network",
 		Short: "make a network file, and read a network's documents",
 		Example: `  tunic network new --name lab --authority state/authority.toml --test --out network.toml
   tunic network show --network network.toml consensus`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newNetworkNew(), newNetworkUpdate(), newNetworkShow())
-	return cmd
+	}, newNetworkNew(), newNetworkUpdate(), newNetworkShow())
 }
 
 func newNetworkNew() *cobra.Command {

@@ -21,7 +21,7 @@ import (
 const upLimit = 60 * time.Second
 
 func newTestnet() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "testnet",
 		Short: "run a private test network on this machine",
 		Long: `Runs a whole network on this machine, each node a process of its own, for tests
@@ -30,11 +30,7 @@ and measurements. Its exits reach loopback and private addresses.`,
   curl --proxy socks5h://$(jq -r '.[] | select(.role == "client") | .socks' net/nodes.json) http://127.0.0.1:8000/
   tunic testnet status --dir net
   tunic testnet down --dir net`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newTestnetUp(), newTestnetStatus(), newTestnetDown())
-	return cmd
+	}, newTestnetUp(), newTestnetStatus(), newTestnetDown())
 }
 
 func newTestnetUp() *cobra.Command {
