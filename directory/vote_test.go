@@ -74,9 +74,6 @@ func TestFactsAreWhatTheDescriptorSays(t *testing.T) {
 		"ports":      func(e *directory.VoteEntry) { e.Ports, _ = directory.ParsePortSummary("1") },
 		"ports6":     func(e *directory.VoteEntry) { e.Ports6, _ = directory.ParsePortSummary("1") },
 		"family":     func(e *directory.VoteEntry) { e.Family = []directory.Digest{{1}} },
-		"voucher": func(e *directory.VoteEntry) {
-			e.Vouch = directory.Vouch{By: directory.Digest{1}, Day: directory.Day(epoch)}
-		},
 	} {
 		other := e
 		change(&other)
