@@ -47,6 +47,28 @@ func TestEarlyDataIsSentOnEachTry(t *testing.T) {
 	}
 }
 
+// Early data that finds a circuit's window full costs a try, and not the request.
+func TestEarlyDataInAFullWindow(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		w.full = 2
+		first := make(chan []byte, 1)
+		first <- []byte("hello")
+		start := time.Now()
+		conn, err := c.Dial(t.Context(), Request{Host: "example.com", Port: 80, First: first})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if took, most := time.Since(start), 2*firstTry+time.Second; took > most {
+			t.Errorf("took %v, want two tries, %v at most", took, most)
+		}
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(conn, got); err != nil || string(got) != "hello" {
+			t.Errorf("read %q, %v", got, err)
+		}
+	})
+}
+
 // What comes only after the answer is left to the application to send.
 func TestLateDataIsLeft(t *testing.T) {
 	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {

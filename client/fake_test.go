@@ -41,6 +41,7 @@ type world struct {
 	guards   []keys.RelayID            // dialled for circuits
 	circuits []*fakeCircuit
 	begins   int
+	full     int // how many BEGINs with early data find a window that never opens
 }
 
 // A verdict is what an exit says to a BEGIN.
@@ -253,6 +254,14 @@ func (w *world) says(exit func(host string, port uint16, exit string) verdict) {
 	w.exit = exit
 }
 
+// isFull counts down.
+func (w *world) isFull() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.full--
+	return w.full >= 0
+}
+
 // revive undoes kill and freeze.
 func (w *world) revive(name string) {
 	w.mu.Lock()
@@ -320,7 +329,11 @@ func (c *fakeCircuit) Streams() int {
 	return c.open
 }
 
-func (c *fakeCircuit) Begin(_ context.Context, host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
+func (c *fakeCircuit) Begin(ctx context.Context, host string, port uint16, flags cell.BeginFlags, first []byte) (stream, error) {
+	if len(first) > 0 && c.w.isFull() {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
