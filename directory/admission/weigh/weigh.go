@@ -5,7 +5,7 @@
 // votes. It knows relays as package admission does, and nothing of how they got
 // in.
 //
-// Specification: docs/protocol.md, "Shares".
+// Specification: docs/protocol.md, "Shares of positions".
 package weigh
 
 import (
@@ -39,21 +39,54 @@ type Result struct {
 	Uncapped [3]bool // positions, by directory.Position, that nobody may carry by the rules: neither ages nor caps apply
 }
 
+// weighing is the work of one call: the relays that can have a share.
+type weighing struct {
+	relays  []admission.Relay
+	rules   *rules.Rules
+	today   int
+	cohorts grouping
+}
+
 // Explain is Weigh, with the caps that cut.
 func Explain(relays []admission.Relay, r *rules.Rules, today int) Result {
 	res := Result{Shares: make([]directory.Shares, len(relays))}
-	for i := range relays {
-		x := &relays[i]
-		if !x.Flags.Has(directory.Running | directory.Valid) {
-			continue
+	w, index := tableOf(relays, r, today)
+	same := w.groupings()
+	base := w.base()
+	w.capBase(base, same)
+	res.Weights = w.positionWeights(base)
+	for p, shares := range w.carries(base, res.Weights) {
+		at := directory.Position(p)
+		if isZero(shares) {
+			res.Uncapped[p] = w.anyway(shares, at, res.Weights)
+		} else {
+			res.Cuts = append(res.Cuts, w.capPosition(shares, at, same)...)
 		}
-		res.Shares[i][directory.AsMiddle] = x.Weight * 1000
-		if x.Flags.Has(directory.Guard) && !x.Quarantined {
-			res.Shares[i][directory.AsGuard] = x.Weight * 1000
-		}
-		if x.Exits && !x.Quarantined {
-			res.Shares[i][directory.AsExit] = x.Weight * 1000
+		for i, share := range shares {
+			res.Shares[index[i]][p] = share
 		}
 	}
 	return res
+}
+
+// tableOf returns the work for the relays that are Running and Valid, and where
+// in relays each of them stands.
+func tableOf(relays []admission.Relay, r *rules.Rules, today int) (*weighing, []int) {
+	w, index := &weighing{rules: r, today: today}, []int(nil)
+	for i := range relays {
+		if relays[i].Flags.Has(directory.Running | directory.Valid) {
+			w.relays, index = append(w.relays, relays[i]), append(index, i)
+		}
+	}
+	w.cohorts = w.byCohort()
+	return w, index
+}
+
+func isZero(shares []uint64) bool {
+	for _, s := range shares {
+		if s != 0 {
+			return false
+		}
+	}
+	return true
 }
