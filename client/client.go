@@ -8,17 +8,19 @@
 //	conn, err := c.DialContext(ctx, "tcp", "example.com:443")
 //
 // It never resolves a name itself: names go to the exit. A request that fails
-// before anything of the application's has gone in is tried on other circuits,
-// within the time that the caller's context leaves; after that it never is.
+// before the exit has said that the destination is reached is tried on other
+// circuits, within the time that the caller's context leaves, and what came by
+// [Request.First] is sent again on each; after that it never is.
 //
 // What is decided stands apart from what is done: package path chooses guards
 // and paths, [pool] which circuit a request takes and which is built next; both
 // know no clock and no network. The goroutines are: the keeper, which does what
-// the pool wants; one per circuit, which builds it and notices its end; one
-// per request, which notices that its circuit is stuck, and two while the exit is
-// asked about that; one that fetches the consensus; one that saves the guards; one
-// that tells events. All end with Close. One lock guards guards, view and pool; it is never held
-// while waiting for anything.
+// the pool wants; one per circuit, which builds it and notices its end; one per
+// probe of a guard; one per request, which notices that its circuit is stuck, two
+// more while the exit is asked about that, and one while early data may come; one
+// that fetches the consensus, and one per source that it asks; one that saves the
+// guards; one that watches memory; one that tells events. All end with Close. One
+// lock guards guards, view and pool; it is never held while waiting for anything.
 //
 // Specification: docs/protocol.md, "Choosing a path" and "Clients"; for users
 // docs/running-a-client.md.
