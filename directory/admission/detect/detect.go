@@ -8,6 +8,10 @@
 package detect
 
 import (
+	"hash/maphash"
+	"math"
+	"math/bits"
+	"slices"
 	"time"
 
 	"tunic/directory"
@@ -63,18 +67,186 @@ type Config struct {
 // may use it.
 type Detector struct {
 	config Config
+	state  State
+	prints map[keys.RelayID]uint64 // of what each subject was compared by in the run before
+	seed   maphash.Seed
 }
 
 // New returns a detector without history.
-func New(c Config) *Detector { return &Detector{config: c} }
-
-// Load returns a detector with the state that Save returned.
-func Load(c Config, state []byte) (*Detector, error) { return New(c), nil }
-
-// Save returns the state between runs as JSON.
-func (d *Detector) Save() ([]byte, error) { return []byte("{}"), nil }
+func New(c Config) *Detector { return &Detector{config: c, seed: maphash.MakeSeed()} }
 
 // Run judges the subjects (all relays known, refused ones too) and returns all
-// groups that have listed members, ascending by id. now must not go back from
-// run to run; the order of subjects does not matter.
-func (d *Detector) Run(subjects []Subject, now time.Time, r *rules.Rules) []Group { return nil }
+// groups that have members among them, ascending by id. now should not go back
+// from run to run; the order of subjects does not matter. The first run compares
+// all subjects, later ones those that are new or changed.
+func (d *Detector) Run(subjects []Subject, now time.Time, r *rules.Rules) []Group {
+	v := &view{subjects: sorted(subjects), config: d.config, rules: r}
+	list, u := d.count(v, now)
+	v.describe()
+	v.compareWith(u, hourOf(now), r)
+	g := newRegistry(v, d.state.Groups, now.Unix())
+	d.takeBatches(g, list, u, hourOf(now))
+	d.takeClusters(g)
+	d.state.Groups = g.list()
+	return d.groups(v)
+}
+
+// count brings the counts of arrivals up to now and tests them.
+func (d *Detector) count(v *view, now time.Time) ([]arrival, *usual) {
+	t, to := &d.state, hourOf(now)+1
+	trailing := v.rules.Detection.TrailingDays * 24
+	from := to - longest
+	if len(t.Arrivals.Counts) == 0 {
+		from -= trailing
+	}
+	list := v.arrivals(from, to)
+	t.Arrivals.extend(max(v.begin(), from, 0), to)
+	t.Arrivals.note(list)
+	t.Episodes = slices.DeleteFunc(t.Episodes, func(e episode) bool { return e.To < to-trailing-longest })
+	established := v.established(to - longest)
+	t.flag(max(min(t.Tested, to)-1, to-longest), to, established, v.rules)
+	t.Tested = max(t.Tested, to)
+	return list, newUsual(&t.Arrivals, t.flagged(), established)
+}
+
+// begin is the hour from which on arrivals can be known: when the network became
+// usable, or the first relay was seen.
+func (v *view) begin() int {
+	first := math.MaxInt
+	for i := range v.subjects {
+		first = min(first, hourOf(v.subjects[i].Seen))
+	}
+	if len(v.subjects) == 0 {
+		first = 0
+	}
+	if v.config.Usable.IsZero() {
+		return first
+	}
+	return max(hourOf(v.config.Usable), first)
+}
+
+// established counts the founders and those seen before an hour.
+func (v *view) established(hour int) int {
+	n := 0
+	for i := range v.subjects {
+		if s := &v.subjects[i]; v.founder(s) || hourOf(s.Seen) < hour {
+			n++
+		}
+	}
+	return n
+}
+
+// compareWith prepares evidence. Arriving in the same hours is as surprising as
+// the usual rate, not the present one, says.
+func (v *view) compareWith(u *usual, hour int, r *rules.Rules) {
+	n := max(len(v.subjects), 1)
+	v.chance = bits.Len(uint(n - 1))
+	f := u.fit(1, hour, r.Detection.TrailingDays*24, 2*arrivalHours)
+	v.arriving = max(0, min(arrivalBits, log2(float64(n)/max(1, f.mean))))
+	v.measure()
+	v.measureMoments(func(s *Subject) []int64 { return s.Starts }, func(p *profile) *[]moment { return &p.starts })
+	v.measureMoments(func(s *Subject) []int64 { return s.Rotations }, func(p *profile) *[]moment { return &p.rotations })
+}
+
+// lateDay is for how many hours after an episode its batch is looked for again:
+// relays of it may be seen or become alike later.
+const lateDay = 24
+
+// takeBatches finds the batches of the late episodes.
+func (d *Detector) takeBatches(g *registry, list []arrival, u *usual, hour int) {
+	for i := range d.state.Episodes {
+		e := &d.state.Episodes[i]
+		if e.To+min(e.Window, 24)+lateDay < hour {
+			continue
+		}
+		set, why := g.v.batchOf(e, list, u)
+		if len(set) < g.v.rules.Detection.Least {
+			continue
+		}
+		e.Group = g.take(set, e.Group, known{Code: Batch, Window: e.Window, Millibits: int64(e.Bits * 1000), Why: why})
+	}
+}
+
+// takeClusters finds sets of alike subjects around those that are new or
+// changed.
+func (d *Detector) takeClusters(g *registry) {
+	v := g.v
+	n := len(v.subjects)
+	l := &linker{v: v, r: v.rules, floor: floor(n, v.rules), done: make([]bool, n)}
+	var sets [][]int
+	cut := false
+	for _, i := range d.changed(v) {
+		if l.done[i] {
+			continue
+		}
+		if l.x == nil {
+			l.x = newIndex(v)
+		}
+		around := l.around(i)
+		cut = cut || len(around) == mostLinked
+		for _, set := range l.clusters(around) {
+			if set = v.without(set); set == nil {
+				continue
+			}
+			if cut {
+				sets = v.merged(sets, set)
+			} else {
+				sets = append(sets, set)
+			}
+		}
+	}
+	for _, set := range sets {
+		total := v.mean(set, set) * float64(len(set)-1)
+		g.take(set, directory.Digest{}, known{Code: Cluster, Millibits: int64(total * 1000), Why: v.common(set)})
+	}
+}
+
+// changed lists the subjects that are new or not what they were, and remembers
+// them all.
+func (d *Detector) changed(v *view) []int {
+	var list []int
+	prints := make(map[keys.RelayID]uint64, len(v.subjects))
+	for i := range v.subjects {
+		s := &v.subjects[i]
+		p := d.print(s)
+		if old, ok := d.prints[s.ID]; !ok || old != p {
+			list = append(list, i)
+		}
+		prints[s.ID] = p
+	}
+	d.prints = prints
+	return list
+}
+
+// print is a digest of what a subject is compared by, for this process only.
+func (d *Detector) print(s *Subject) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	for _, text := range [...]string{s.Version, s.Policy, s.Contact, s.Nickname} {
+		h.WriteString(text)
+		h.WriteByte(0)
+	}
+	maphash.WriteComparable(&h, [...]uint64{uint64(s.Port), s.Rate, s.Burst, uint64(s.AS), uint64(s.Seen.Unix())})
+	if len(s.Addrs) > 0 {
+		maphash.WriteComparable(&h, s.Addrs[0])
+	}
+	for _, list := range [...][]int64{s.Starts, s.Rotations} {
+		for _, m := range list[max(0, len(list)-mostMoments):] {
+			maphash.WriteComparable(&h, m)
+		}
+		h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// groups returns those with members among the subjects.
+func (d *Detector) groups(v *view) []Group {
+	var list []Group
+	for i := range d.state.Groups {
+		g, ok := d.state.Groups[i].group(func(id keys.RelayID) bool { _, ok := v.find(id); return ok })
+		if ok {
+			list = append(list, g)
+		}
+	}
+	return list
+}
