@@ -5,7 +5,7 @@
 // ([tunic/directory/admission/weigh]). It knows no clock, no disk and no
 // network, so that authorities, auditors and the simulator run the same code.
 //
-// Specification: docs/protocol.md, "Admission".
+// Specification: docs/protocol.md, "Limits of admission", "Ages", "Vouchers".
 package admission
 
 import (
