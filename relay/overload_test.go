@@ -42,7 +42,7 @@ func TestBytesGoOnUnderAFloodOfHandshakes(t *testing.T) {
 	nw := newNet(t, 2, options{})
 	to := echo(t)
 	c := nw.circuit(nw.client(nil), nw.relays...)
-	const clients, each = 8, 200
+	const clients, each = 8, 125
 	var created, refused atomic.Int64
 	var all sync.WaitGroup
 	for range clients {
