@@ -28,7 +28,7 @@ import (
 )
 
 // patience bounds every wait of these tests, in real time.
-const patience = 8 * time.Second
+const patience = 30 * time.Second
 
 // A testNet is real relays on real links over loopback, with a consensus that
 // the test signed. Its authority is not there: relays have the consensus from
@@ -248,10 +248,7 @@ func TestClientOnARealNetwork(t *testing.T) {
 	dir := t.TempDir()
 	var last client.Event
 	c, took := nw.open(dir, func(e client.Event) { last = e })
-	t.Logf("first start: %v", took)
-	if took > 3*time.Second {
-		t.Errorf("first start took %v", took)
-	}
+	t.Logf("first start: %v", took) // how long it may take: TestStartTakesNoIdleRoundTrip
 
 	conn, err := c.DialContext(t.Context(), "tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 	if err != nil {
@@ -286,10 +283,7 @@ func TestClientOnARealNetwork(t *testing.T) {
 
 	again, took := nw.open(dir, nil)
 	defer again.Close()
-	t.Logf("second start: %v", took)
-	if took > 500*time.Millisecond {
-		t.Errorf("second start took %v", took)
-	}
+	t.Logf("second start: %v", took) // how long it may take: TestSecondStartIsReadyAtOnce
 	if g := again.Status().Guards[0]; g.ID != s.Guards[0].ID || !g.Confirmed {
 		t.Error("another guard than before")
 	}
@@ -308,7 +302,7 @@ func TestRelaysDieUnderLoad(t *testing.T) {
 		began := time.Now()
 		conn, err := c.Dial(ctx, client.Request{Host: host, Port: port, Isolation: fmt.Sprint(user)})
 		if err != nil {
-			t.Errorf("request: %v", err)
+			t.Errorf("request: %v %+v", err, c.Status())
 			return
 		}
 		took := int64(time.Since(began))

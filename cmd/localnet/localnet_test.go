@@ -66,7 +66,7 @@ func network(t *testing.T) *localnet.InProcess {
 // open opens a client of its own on the shared network.
 func open(t *testing.T, dir string) *client.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := client.Open(ctx, client.Config{Network: network(t).File, StateDir: dir})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds what a test waits for.
-const patience = 9 * time.Second
+const patience = 30 * time.Second
 
 // startSmall starts a network of a test's own in this process.
 func startSmall(t *testing.T, plan localnet.Plan) *localnet.InProcess {

@@ -98,7 +98,7 @@ const ( // of a load
 	loadBefore = 30 // requests before the strike
 	loadAfter  = 90 // and after it, at least,
 	loadTime   = 700 * time.Millisecond
-	loadLimit  = 9 * time.Second
+	loadLimit  = 30 * time.Second
 )
 
 // run makes requests, calls strike in their midst, and goes on. Requests that began

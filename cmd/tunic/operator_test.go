@@ -146,7 +146,7 @@ func (o *operator) reconfigure(t *testing.T, name, with string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); strings.Count(readLog(t, nd), "configuration reloaded") == before; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); strings.Count(readLog(t, nd), "configuration reloaded") == before; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s does not say that it has reloaded: %s", name, readLog(t, nd))
 		}
@@ -196,7 +196,11 @@ func (o *operator) bandwidth(t *testing.T) {
 		t.Errorf("1 MiB takes %v through a guard of 400 kB/s; without a limit %v", limited, free)
 	}
 	o.reconfigure(t, guard, "bandwidth_rate = 0")
-	if again := took(); again > limited/2 {
+	again := took()
+	for range 4 { // other work may delay one fetch; a limit would delay each
+		again = min(again, took())
+	}
+	if again > limited/2 {
 		t.Errorf("1 MiB takes %v after the limit of 400 kB/s was lifted, %v with it", again, limited)
 	}
 }
@@ -260,16 +264,11 @@ func (o *operator) term(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-ended:
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() == 28 { // 28: curl's own timeout
-			t.Errorf("curl ends with %v", err)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("curl still waits for an exit that was told to stop")
+	if exit, ok := errors.AsType[*exec.ExitError](<-ended); !ok || exit.ExitCode() == 28 { // 28: curl's own timeout
+		t.Errorf("curl ends with %v", exit)
 	}
 	(&launched{dir: nd.Config()}).leavesNoProcess(t)
-	if took := time.Since(began); took > 4*time.Second {
+	if took := time.Since(began); took > patience/2 {
 		t.Errorf("stopping took %v", took)
 	}
 	if _, said, err := o.curl(t, o.site+"/mib"); err != nil {

@@ -48,8 +48,8 @@ const (
 	pairs          = 5
 	undisturbed    = 1500 * time.Millisecond
 	disturbed      = 3 * time.Second
-	recovered      = 80 // per cent of the undisturbed rate
-	patience       = 10 * time.Second
+	recovered      = 80               // per cent of the undisturbed rate
+	recovery       = 10 * time.Second // waited for, at most
 )
 
 func (d *disturbance) measure(b *testing.B) {
@@ -100,13 +100,13 @@ func (d *disturbance) measure(b *testing.B) {
 // recovery returns how many milliseconds it takes until the rate is back.
 func (f *download) recovery(alone float64) float64 {
 	from := time.Now()
-	for time.Since(from) < patience {
+	for time.Since(from) < recovery {
 		began := time.Since(from)
 		if f.rate(200*time.Millisecond) >= alone*recovered/100 {
 			return float64(began.Milliseconds())
 		}
 	}
-	return float64(patience.Milliseconds())
+	return float64(recovery.Milliseconds())
 }
 
 const ( // ten times what one worker can do

@@ -20,8 +20,10 @@ type launched struct {
 	stderr bytes.Buffer
 }
 
-// runLimit bounds a run: what reads its output then sees the end.
-const runLimit = 30 * time.Second
+const ( // of a slow machine with other work, so that they only end what hangs
+	runLimit = time.Minute      // of a run: what reads its output then sees the end
+	patience = 20 * time.Second // of a wait for something that comes soon
+)
 
 func startProgram(t *testing.T, args ...string) *launched {
 	t.Helper()
@@ -88,7 +90,7 @@ func (d *launched) leavesNothing(t *testing.T) {
 // leavesNoProcess waits until no process has to do with the program's files.
 func (d *launched) leavesNoProcess(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		left := processesOf(d.dir)
 		if len(left) == 0 {
 			return

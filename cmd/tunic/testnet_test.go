@@ -72,7 +72,7 @@ func TestTestnetUpInterrupted(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "net")
 	up := startProgram(t, "testnet", "up", "--dir", dir)
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if len(processesOf(filepath.Join(dir, "relay1"))) > 0 {
 			break
 		}
