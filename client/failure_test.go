@@ -342,7 +342,7 @@ func TestGuardThatIsTheOnlyLivingExit(t *testing.T) {
 				w := newWorld(t, 5, 2) // exits are d and e
 				for i := range w.relays() {
 					if r := &w.relays()[i]; r.Nickname == "e" {
-						r.Weight = 1 << 31 // so that it is the first guard
+						r.Shares[directory.AsGuard] = 1 << 40 // so that it is the first guard
 					}
 				}
 				c := launch(t, w)

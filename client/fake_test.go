@@ -21,6 +21,7 @@ import (
 	"tunic/client/path"
 	"tunic/directory"
 	"tunic/directory/keys"
+	"tunic/directory/rules"
 )
 
 // A world is a network without wires: relays that answer after a while, refuse,
@@ -28,6 +29,8 @@ import (
 type world struct {
 	file  *directory.Network
 	ahead time.Duration // the relays' clocks
+
+	relaxed []string // rules of its consensus
 
 	mu       sync.Mutex    // guards what follows
 	latency  time.Duration // of one hop
@@ -60,7 +63,7 @@ func relayID(name string) keys.RelayID { return keys.RelayID(directory.DigestOf(
 // are exits, each in a /16 of its own, and all of them guards.
 func newWorld(t testing.TB, relays, exits int) *world {
 	t.Helper()
-	w := &world{latency: 10 * time.Millisecond, dead: map[keys.RelayID]bool{}, silent: map[keys.RelayID]bool{}}
+	w := &world{relaxed: []string{rules.Small, rules.Test}, latency: 10 * time.Millisecond, dead: map[keys.RelayID]bool{}, silent: map[keys.RelayID]bool{}}
 	w.file = &directory.Network{Name: "test", Timing: directory.DefaultTiming(time.Now())}
 	w.file.Timing.Start = time.Now().Add(-100 * time.Hour)
 	for i := range 3 {
@@ -76,6 +79,7 @@ func newWorld(t testing.TB, relays, exits int) *world {
 			r.Ports = summary(t, "80,443,8000-9000")
 			r.Ports6 = summary(t, "80,443")
 		}
+		r.Shares = directory.Shares{r.Weight, r.Weight, r.Weight}
 		list = append(list, r)
 	}
 	w.publish(list)
@@ -99,8 +103,9 @@ func (w *world) publish(relays []directory.Relay) {
 	period := w.file.Timing.Period
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bundle = &directory.Bundle{Consensus: &directory.Consensus{Method: 1, Network: w.file.Name, NetworkID: w.file.Digest(),
-		ValidAfter: now, FreshUntil: now.Add(period), ValidUntil: now.Add(3 * period), Relays: relays}}
+	w.bundle = &directory.Bundle{Consensus: &directory.Consensus{Method: 2, Network: w.file.Name, NetworkID: w.file.Digest(),
+		ValidAfter: now, FreshUntil: now.Add(period), ValidUntil: now.Add(3 * period),
+		Relaxed: w.relaxed, Relays: relays}}
 }
 
 func (w *world) relays() []directory.Relay { return w.bundle.Consensus.Relays }

@@ -31,12 +31,13 @@ const (
 func (a *Attempt) Guard() keys.RelayID { return a.guard.id }
 
 // choose returns the guard for an attempt and the better ones that were passed
-// over because fit refused them; it returns nil if fit refuses all. Unreachable
-// and slow guards are passed over as long as others are left.
+// over because fit refused them; it returns nil if fit refuses all that the draw
+// budget leaves. Unreachable and slow guards are passed over as long as others
+// are left. Of several guards in use at once one is drawn evenly.
 func (g *Guards) choose(now time.Time, rng *rand.Rand, fit func(*guard) bool) (*guard, []*guard) {
 	var unfit []*guard
 	refused := func(s *guard) bool {
-		if slices.Contains(unfit, s) {
+		if !g.may(s, now) || slices.Contains(unfit, s) {
 			return true
 		}
 		if fit(s) {
@@ -45,12 +46,12 @@ func (g *Guards) choose(now time.Time, rng *rand.Rand, fit func(*guard) bool) (*
 		unfit = append(unfit, s)
 		return true
 	}
-	if s := g.first(func(s *guard) bool { return g.usable(s, now) && !g.slow(s, now) && !refused(s) }); s != nil {
+	if s := g.oneOf(rng, func(s *guard) bool { return g.usable(s, now) && !g.slow(s, now) && !refused(s) }); s != nil {
 		return s, unfit
 	}
-	if g.view != nil { // all sampled ones are down or slow: there may be more
+	if g.view != nil && g.first(func(s *guard) bool { return !g.may(s, now) }) == nil { // there may be more
 		before := len(g.sample)
-		g.extend(now, rng)
+		g.extend(now, rng, 0)
 		if g.settle(); len(g.sample) > before {
 			return g.choose(now, rng, fit)
 		}
@@ -64,11 +65,29 @@ func (g *Guards) choose(now time.Time, rng *rand.Rand, fit func(*guard) bool) (*
 		return nil, unfit
 	}
 	for _, s := range g.sample {
-		if s.reach == Unreachable {
-			s.reach = Untried
+		if s.reach() == Unreachable {
+			s.contact.reach = Untried
 		}
 	}
 	return again, unfit
+}
+
+// oneOf returns one of the first guards by rank that ok admits, as many as the
+// rules have in use at once; those after the first must be primary. It returns
+// nil if ok admits none.
+func (g *Guards) oneOf(rng *rand.Rand, ok func(*guard) bool) (chosen *guard) {
+	k := 0
+	for s := range g.ranked {
+		if k > 0 && (k >= g.rules().Use || !slices.Contains(g.primary, s)) {
+			break
+		}
+		if ok(s) {
+			if k++; k == 1 || rng.IntN(k) == 0 {
+				chosen = s
+			}
+		}
+	}
+	return chosen
 }
 
 // first returns the first guard by rank that ok admits, or nil.
@@ -85,16 +104,19 @@ func (g *Guards) first(ok func(*guard) bool) *guard {
 // for another try has come. Primary guards are tried again by [Guards.Probe]
 // alone, so that no request waits for one that is still down.
 func (g *Guards) usable(s *guard, now time.Time) bool {
-	if s.reach != Unreachable {
+	if s.reach() != Unreachable {
 		return true
 	}
-	return !slices.Contains(g.primary, s) && !now.Before(s.retryAt)
+	return !slices.Contains(g.primary, s) && !now.Before(s.contact.retryAt)
 }
 
 // slow reports whether an attempt at the guard has gone unanswered for long,
 // and nothing else has been heard of the guard meanwhile.
 func (g *Guards) slow(s *guard, now time.Time) bool {
-	return now.Sub(s.answered) >= SlowAfter && slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
+	if s.contact != nil && now.Sub(s.contact.answered) < SlowAfter {
+		return false
+	}
+	return slices.ContainsFunc(g.attempts, func(a *Attempt) bool {
 		return a.guard == s && a.stage == trying && now.Sub(a.started) >= SlowAfter
 	})
 }
@@ -114,7 +136,7 @@ func (g *Guards) begin(s *guard, unfit []*guard, now time.Time) *Attempt {
 func (g *Guards) Directory(now time.Time, rng *rand.Rand) *Attempt {
 	var candidates []*guard
 	for _, s := range g.primary[:min(len(g.primary), numDirectory)] {
-		if s.reach != Unreachable && !g.slow(s, now) {
+		if s.reach() != Unreachable && !g.slow(s, now) {
 			candidates = append(candidates, s)
 		}
 	}
@@ -133,7 +155,7 @@ func (g *Guards) Directory(now time.Time, rng *rand.Rand) *Attempt {
 // probes at [Guards.NextProbe], so that a guard that returns is used again.
 func (g *Guards) Probe(now time.Time) *Attempt {
 	for _, s := range g.primary {
-		if s.reach == Unreachable && !now.Before(s.retryAt) && !g.probed(s) {
+		if s.reach() == Unreachable && !now.Before(s.contact.retryAt) && !g.probed(s) {
 			return g.begin(s, nil, now)
 		}
 	}
@@ -144,8 +166,8 @@ func (g *Guards) Probe(now time.Time) *Attempt {
 // when no primary guard is unreachable.
 func (g *Guards) NextProbe() (at time.Time, ok bool) {
 	for _, s := range g.primary {
-		if s.reach == Unreachable && !g.probed(s) && (!ok || s.retryAt.Before(at)) {
-			at, ok = s.retryAt, true
+		if s.reach() == Unreachable && !g.probed(s) && (!ok || s.contact.retryAt.Before(at)) {
+			at, ok = s.contact.retryAt, true
 		}
 	}
 	return at, ok
@@ -162,11 +184,11 @@ func (g *Guards) Reached(a *Attempt, now time.Time) {
 		return
 	}
 	a.stage = reached
-	a.guard.reach, a.guard.delay, a.guard.answered = Reachable, 0, now
+	*a.guard.tried() = contact{reach: Reachable, answered: now}
 	if down := !g.success.IsZero() && now.Sub(g.success) > internetDown; down && !slices.Contains(g.primary, a.guard) {
 		for _, s := range g.primary { // it was the network: the primaries get their chance first
-			if s.reach == Unreachable {
-				s.reach = Untried
+			if s.reach() == Unreachable {
+				s.contact.reach = Untried
 			}
 		}
 	}
@@ -195,20 +217,30 @@ func (g *Guards) Done(a *Attempt) {
 // primary guard may at once; one through another waits until every primary is
 // unreachable and no better guard is reachable or, for a while, being tried.
 // Guards that have no path for the circuit's need are not waited for.
+//
+// Where there is a draw budget, a guard that would be newly used waits like one
+// that is not primary: to spend a draw takes more than a better guard's slowness.
 func (g *Guards) Usable(a *Attempt, now time.Time) bool {
-	if slices.Contains(g.primary, a.guard) {
+	if !g.may(a.guard, now) {
+		return false
+	}
+	fresh := g.limited() && !a.guard.opened && a.guard.confirmed == 0
+	if slices.Contains(g.primary, a.guard) && !fresh {
 		return true
 	}
-	for better := range g.ranked {
-		if better == a.guard {
+	better := 0
+	for s := range g.ranked {
+		if s == a.guard {
 			return true
 		}
-		if slices.Contains(a.unfit, better) {
+		if slices.Contains(a.unfit, s) || !g.may(s, now) {
 			continue
 		}
-		untried := better.reach == Untried && slices.Contains(g.primary, better)
-		if untried || better.reach == Reachable || g.active(better, now) {
-			return false
+		untried := s.reach() == Untried && slices.Contains(g.primary, s)
+		if untried || s.reach() == Reachable || g.active(s, now) {
+			if better++; better >= g.rules().Use {
+				return false
+			}
 		}
 	}
 	return true // no longer listed, but the circuit stands
@@ -221,35 +253,46 @@ func (g *Guards) active(s *guard, now time.Time) bool {
 	})
 }
 
-// Exhausted reports whether every listed guard is known to be unreachable.
+// Exhausted reports whether every guard that may be used is known to be
+// unreachable.
 func (g *Guards) Exhausted(now time.Time) bool {
-	return g.first(func(s *guard) bool { return g.usable(s, now) }) == nil
+	return g.first(func(s *guard) bool { return g.may(s, now) && g.usable(s, now) }) == nil
 }
 
 // Preferred reports whether a new circuit might go through the attempt's guard:
-// it is well, as far as is known, and no better one is known to be reachable.
+// it is well, as far as is known, and no better ones are known to be reachable.
 // Unused circuits through other guards can be replaced.
 func (g *Guards) Preferred(a *Attempt, now time.Time) bool {
+	better := 0
 	for s := range g.ranked {
-		well := s.reach != Unreachable && !g.slow(s, now)
+		well := s.reach() != Unreachable && !g.slow(s, now)
 		if s == a.guard {
-			return well
+			return well && g.may(s, now)
 		}
-		if well && s.reach == Reachable && !slices.Contains(a.unfit, s) {
-			return false
+		if well && s.reach() == Reachable && g.may(s, now) && !slices.Contains(a.unfit, s) {
+			if better++; better >= g.rules().Use {
+				return false
+			}
 		}
 	}
 	return false
 }
 
-// Used says that the guard carries its user's traffic, which confirms it.
-func (g *Guards) Used(a *Attempt, now time.Time, rng *rand.Rand) {
+// May reports whether the circuit's guard may carry traffic. A circuit that was
+// [Guards.Usable] loses that when another is used and takes the last of the draw
+// budget.
+func (g *Guards) May(a *Attempt, now time.Time) bool { return g.may(a.guard, now) }
+
+// Used says that the guard carries its user's traffic, which confirms it. It
+// reports whether it is the first time.
+func (g *Guards) Used(a *Attempt, now time.Time, rng *rand.Rand) bool {
 	s := a.guard
-	if !s.confirmed.IsZero() || !slices.Contains(g.sample, s) {
-		return
+	if s.confirmed != 0 || !slices.Contains(g.sample, s) {
+		return false
 	}
-	s.confirmed = backdate(now, confirmedFuzz, rng)
-	g.confirmed = append(g.confirmed, s)
+	g.open(s, now)
+	s.confirmed = backdate(now, time.Duration(g.rules().ConfirmedLife)*day/fuzz, rng)
 	g.revision++
 	g.settle()
+	return true
 }

@@ -7,9 +7,12 @@ import (
 
 func FuzzParseState(f *testing.F) {
 	f.Add([]byte(`{"version":1,"network":"test","guards":[]}`))
+	f.Add(versionOne)
 	g := NewGuards("test")
-	g.sample = []*guard{{id: idOf("a"), sampled: start, node: -1}, {id: idOf("b"), sampled: start, confirmed: start, unlisted: start, node: -1}}
-	g.confirmed = g.sample[1:]
+	at := stampOf(start)
+	g.sample = []*guard{{id: idOf("a"), expires: at, node: -1}, {id: idOf("b"), expires: at, confirmed: at, unlisted: at, node: -1}}
+	g.filled, g.draws = dayOf(start), []opening{{dayOf(start), true}}
+	g.second = []*second{{idOf("c"), at, -1}}
 	b, err := g.State().Encode()
 	if err != nil {
 		f.Fatal(err)

@@ -6,23 +6,17 @@ import (
 	"time"
 
 	"tunic/directory/keys"
+	"tunic/directory/rules"
 )
 
-const ( // fixed by docs/protocol.md, "Choosing a path": guards, after Tor's proposal 271
-	maxSample        = 60                  // guards in the sample
-	minFiltered      = 20                  // of them listed and not known unreachable, while there are more to draw
-	maxSamplePercent = 20                  // of the network's guards in the sample, though minFiltered at least
-	numPrimary       = 3                   // guards to prefer to all others
-	numDirectory     = 3                   // primaries that share the directory requests
-	sampleLifetime   = 120 * day           // from sampling, if never or long ago confirmed
-	confirmedMinimum = 60 * day            // from confirmation
-	unlistedLimit    = 20 * day            // unlisted for longer: dropped
-	sampleFuzz       = sampleLifetime / 10 // stored dates lie up to this long in the past,
-	confirmedFuzz    = confirmedMinimum / 10
-	unlistedFuzz     = unlistedLimit / 5
-	attemptPatience  = 15 * time.Second // a non-primary's circuit waits for better guards' attempts this young
-	internetDown     = 10 * time.Minute // without any success: it was the network, not the guards
-	day              = 24 * time.Hour
+const ( // fixed by docs/protocol.md, "Guards", after Tor's proposal 271; the rest are the network's rules
+	maxSample       = 60               // guards in a sample, whatever the rules say
+	numDirectory    = 3                // primaries that share the directory requests
+	fuzz            = 10               // stored dates of confirmation lie up to a tenth of confirmedLife in the past,
+	unlistedFuzz    = 5                // those of unlisting up to a fifth of their limit
+	attemptPatience = 15 * time.Second // a non-primary's circuit waits for better guards' attempts this young
+	internetDown    = 10 * time.Minute // without any success: it was the network, not the guards
+	day             = 24 * time.Hour
 )
 
 const ( // our choice
@@ -33,8 +27,6 @@ const ( // our choice
 	// MaxAttempts bounds the attempts under way; the oldest is forgotten.
 	MaxAttempts = 256
 )
-
-const _ = uint(maxSample - minFiltered) // does not compile unless the sample holds what it must
 
 // Reach is what is known about whether a guard can be reached.
 type Reach uint8
@@ -48,34 +40,93 @@ const (
 
 func (r Reach) String() string { return [...]string{"untried", "reachable", "unreachable"}[r] }
 
+// A stamp is a time in seconds since 1970, 0 for none: a third of a time.Time,
+// which counts where a simulation holds the guards of 100,000 clients.
+type stamp int64
+
+func stampOf(t time.Time) stamp {
+	if t.IsZero() {
+		return 0
+	}
+	return stamp(t.Unix())
+}
+
+func (s stamp) time() time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}
+
+// add returns the stamp that many days later.
+func (s stamp) add(days int) stamp { return s + stamp(time.Duration(days)*day/time.Second) }
+
 // A guard is one member of the sample.
 type guard struct {
 	id keys.RelayID
 
-	// These are kept on disk; dates are set back by a random time, so that a
-	// stolen file does not tell when its owner came online.
-	sampled   time.Time
-	confirmed time.Time // zero: never carried its user's traffic
-	unlisted  time.Time // zero: listed
+	// These are kept on disk. Dates of what its user did are set back by a random
+	// time, so that a stolen file does not tell when its owner came online; the
+	// end of a guard's life, drawn months ahead, tells little.
+	expires   stamp
+	confirmed stamp // 0: never carried its user's traffic
+	unlisted  stamp // since when it has not been one that would be drawn, 0: it is one
+	opened    bool  // counted against the draw budget: used, or passed over for a later one
+	dated     bool  // expires is when it was sampled: the end of its life is drawn at the next Update
 
-	node     int32 // in the view, -1 when it is not listed as a guard
+	fit   bool  // it would be drawn as a guard today
+	aside bool  // with those before it in the sample it would break a bound
+	node  int32 // in the view, -1 when it is not listed as running and valid
+
+	contact *contact // nil: never tried
+}
+
+// A contact is what is known of reaching a guard that was tried.
+type contact struct {
 	reach    Reach
 	answered time.Time     // last
 	retryAt  time.Time     // when an unreachable guard is tried again
 	delay    time.Duration // the last delay before a retry
 }
 
+func (s *guard) reach() Reach {
+	if s.contact == nil {
+		return Untried
+	}
+	return s.contact.reach
+}
+
+// tried returns the guard's contact, to be written.
+func (s *guard) tried() *contact {
+	if s.contact == nil {
+		s.contact = new(contact)
+	}
+	return s.contact
+}
+
+// listed reports whether circuits may go through the guard by what the consensus
+// says. One that has carried traffic stays in use for a while when it loses the
+// flag Guard or is put into quarantine: else whoever brings that about chooses
+// when clients change their guards. One that never has is passed by at once.
+func (s *guard) listed() bool { return s.node >= 0 && !s.aside && (s.fit || s.confirmed != 0) }
+
 // Guards is a client's choice of first hops in one network. It is not safe for
 // concurrent use.
 type Guards struct {
-	network   string
-	sample    []*guard // in the order of sampling
-	confirmed []*guard // in the order of confirmation
-	primary   []*guard // at most numPrimary, in the order of preference
-	attempts  []*Attempt
-	view      *View // nil before the first Update
-	success   time.Time
-	revision  uint64
+	network  string
+	sample   []*guard // in the order of sampling
+	primary  []*guard // at most rules.Guards.Primary, in the order of preference
+	attempts []*Attempt
+	filled   int32     // day on which the sample was first filled, 0: not yet
+	draws    []opening // guards newly used or passed over, ascending by day
+	second   []*second // second-layer guards, drawn when a path first needs them
+	view     *View     // nil before the first Update
+	success  time.Time
+	revision uint64
+
+	// Override lifts the draw budget: a user who was told what it is for wants new
+	// guards now. Draws are counted all the same. It is not kept.
+	Override bool
 }
 
 // NewGuards returns an empty choice for the network of that name; the first
@@ -85,117 +136,117 @@ func NewGuards(network string) *Guards { return &Guards{network: network} }
 // Revision counts the changes to what [Guards.State] returns.
 func (g *Guards) Revision() uint64 { return g.revision }
 
+// rules returns the network's rules for guards.
+func (g *Guards) rules() *rules.Guards { return &g.view.rules.Guards }
+
 // Update takes in a consensus, which must be a usable one: it notes which
 // guards are listed, lets old ones expire, draws new ones and settles which
 // are primary.
 func (g *Guards) Update(v *View, now time.Time, rng *rand.Rand) {
 	g.view = v
 	for _, s := range g.sample {
-		node, listed := v.guardNode(s.id)
-		switch {
-		case listed && !s.unlisted.IsZero():
-			s.unlisted = time.Time{}
-			g.revision++
-		case !listed && s.unlisted.IsZero():
-			s.unlisted = backdate(now, unlistedFuzz, rng)
-			g.revision++
-		}
-		if s.node = node; !listed {
-			s.node = -1
-		}
+		g.look(s, now, rng)
 	}
-	g.expire(now)
-	g.extend(now, rng)
+	over := g.expire(now)
 	g.settle()
+	g.extend(now, rng, over)
+	g.forget(now)
+	g.settle()
+	g.updateSecond(now)
 }
 
-// expire drops guards that have been unlisted or in the sample for too long.
-func (g *Guards) expire(now time.Time) {
+// look finds a guard in the new consensus.
+func (g *Guards) look(s *guard, now time.Time, rng *rand.Rand) {
+	r := g.rules()
+	if s.dated {
+		s.expires, s.dated = s.expires.add(lifetime(r, rng)), false
+		g.revision++
+	}
+	if most := stampOf(now).add(r.LifeMost); s.expires > most { // the clock was wrong when it was drawn
+		s.expires = most
+		g.revision++
+	}
+	s.node = g.view.find(s.id)
+	s.fit = s.node >= 0 && g.view.mayGuard(s.node)
+	if s.fit == (s.unlisted == 0) {
+		return
+	}
+	if s.unlisted = 0; !s.fit {
+		s.unlisted = backdate(now, time.Duration(r.UnlistedLimit)*day/unlistedFuzz, rng)
+	}
+	g.revision++
+}
+
+// lifetime draws how many days a guard stays in the sample.
+func lifetime(r *rules.Guards, rng *rand.Rand) int {
+	return r.LifeLeast + rng.IntN(max(1, r.LifeMost-r.LifeLeast+1))
+}
+
+// end is when a listed guard's time is over: at the end of its life, but not
+// before it has been in use for a while.
+func (g *Guards) end(s *guard) stamp {
+	if s.confirmed == 0 {
+		return s.expires
+	}
+	return max(s.expires, s.confirmed.add(g.rules().ConfirmedLife))
+}
+
+// expire drops guards that have been unlisted or in the sample for too long. It
+// returns how many were dropped for their age.
+func (g *Guards) expire(now time.Time) (over int) {
+	at := stampOf(now)
 	g.drop(func(s *guard) bool {
-		if !s.unlisted.IsZero() && now.Sub(s.unlisted) > unlistedLimit {
+		if s.unlisted != 0 && at > s.unlisted.add(g.rules().UnlistedLimit) {
 			return true
 		}
-		return now.Sub(s.sampled) > sampleLifetime && (s.confirmed.IsZero() || now.Sub(s.confirmed) > confirmedMinimum)
+		if at > g.end(s) {
+			over++
+			return true
+		}
+		return false
 	})
+	return over
 }
 
 // drop removes the guards that gone selects, from all sets.
 func (g *Guards) drop(gone func(*guard) bool) {
-	dropped := make(map[*guard]bool)
+	var dropped []*guard
 	for _, s := range g.sample {
 		if gone(s) {
-			dropped[s] = true
+			dropped = append(dropped, s)
 		}
 	}
 	if len(dropped) == 0 {
 		return
 	}
-	is := func(s *guard) bool { return dropped[s] }
+	is := func(s *guard) bool { return slices.Contains(dropped, s) }
 	g.sample = slices.DeleteFunc(g.sample, is)
-	g.confirmed = slices.DeleteFunc(g.confirmed, is)
 	g.primary = slices.DeleteFunc(g.primary, is)
-	g.attempts = slices.DeleteFunc(g.attempts, func(a *Attempt) bool { return dropped[a.guard] })
+	g.attempts = slices.DeleteFunc(g.attempts, func(a *Attempt) bool { return is(a.guard) })
 	g.revision++
 }
 
-// extend draws guards into the sample until enough of them are of use. A
-// network with few guards is sampled whole.
-func (g *Guards) extend(now time.Time, rng *rand.Rand) {
-	total := g.view.guards.len()
-	limit := min(max(total*maxSamplePercent/100, minFiltered), maxSample)
-	known := make(map[int32]bool, len(g.sample))
-	usable := 0
-	for _, s := range g.sample {
-		if s.node >= 0 {
-			known[s.node] = true
-			if s.reach != Unreachable {
-				usable++
-			}
-		}
-	}
-	whole := total <= minFiltered
-	for len(known) < total && (whole || usable < minFiltered && len(g.sample) < limit) {
-		node, ok := g.view.guards.draw(rng, func(n int32) bool { return !known[n] })
-		if !ok {
-			return
-		}
-		known[node] = true
-		g.sample = append(g.sample, &guard{id: g.view.nodes[node].relay.ID, sampled: backdate(now, sampleFuzz, rng), node: node})
-		g.revision++
-		usable++
-	}
-	if whole {
-		g.trim()
-	}
-}
-
-// trim holds the sample of a small network, whose relays may come and go at
-// any rate, to its limit: the guards longest unlisted go first.
-func (g *Guards) trim() {
-	for len(g.sample) > maxSample {
-		var oldest *guard
-		for _, s := range g.sample {
-			if s.node < 0 && (oldest == nil || s.unlisted.Before(oldest.unlisted)) {
-				oldest = s
-			}
-		}
-		g.drop(func(s *guard) bool { return s == oldest })
-	}
-}
-
-// settle works out which guards are primary: confirmed ones first, then those
-// that were primary already, then by the order of sampling. Only listed guards
-// are.
+// settle works out who stands aside and which guards are primary: of those that
+// are listed the confirmed ones first, then the others, both in the order of
+// sampling (Tor's proposal 310), no two of which may not be in one path.
 func (g *Guards) settle() {
-	old := g.primary
-	g.primary = nil
-	for _, set := range [][]*guard{g.confirmed, old, g.sample} {
-		for _, s := range set {
-			if len(g.primary) < numPrimary && s.node >= 0 && !slices.Contains(g.primary, s) {
+	g.setAside()
+	g.primary = g.primary[:0]
+	for _, confirmed := range []bool{true, false} {
+		for _, s := range g.sample {
+			if len(g.primary) < g.rules().Primary && s.listed() && (s.confirmed != 0) == confirmed && !g.clashes(s) {
 				g.primary = append(g.primary, s)
 			}
 		}
 	}
+}
+
+// clashes reports whether the guard may not be in one path with a primary one.
+func (g *Guards) clashes(s *guard) bool {
+	return slices.ContainsFunc(g.primary, func(p *guard) bool {
+		_, bad := g.view.conflict(s.node, p.node)
+		return bad
+	})
 }
 
 // ranked calls yield with the listed guards in the order in which they are to
@@ -206,19 +257,16 @@ func (g *Guards) ranked(yield func(*guard) bool) {
 			return
 		}
 	}
-	for _, s := range g.confirmed {
-		if s.node >= 0 && !slices.Contains(g.primary, s) && !yield(s) {
-			return
-		}
-	}
-	for _, s := range g.sample {
-		if s.node >= 0 && s.confirmed.IsZero() && !slices.Contains(g.primary, s) && !yield(s) {
-			return
+	for _, confirmed := range []bool{true, false} {
+		for _, s := range g.sample {
+			if s.listed() && (s.confirmed != 0) == confirmed && !slices.Contains(g.primary, s) && !yield(s) {
+				return
+			}
 		}
 	}
 }
 
 // backdate returns a time up to fuzz before now, in whole seconds.
-func backdate(now time.Time, fuzz time.Duration, rng *rand.Rand) time.Time {
-	return now.Add(-time.Duration(rng.Int64N(int64(fuzz)))).UTC().Truncate(time.Second)
+func backdate(now time.Time, fuzz time.Duration, rng *rand.Rand) stamp {
+	return stampOf(now.Add(-time.Duration(rng.Int64N(int64(fuzz)))))
 }

@@ -81,23 +81,25 @@ func TestSampleOfRestartedNetworkIsBounded(t *testing.T) {
 
 func TestDatesAreSetBack(t *testing.T) {
 	c := newClient(t, many(10))
-	_, a := c.reach(web)
-	c.g.Used(a, c.now, c.rng)
+	for range 5 {
+		_, a := c.reach(web)
+		c.g.Used(a, c.now, c.rng)
+		c.kill(c.attempt())
+	}
 	c.update(draw(t, many(5)))
-	var different = map[time.Time]bool{}
+	confirmed, unlisted := map[time.Time]bool{}, map[time.Time]bool{}
 	for _, s := range c.g.State().Guards {
 		check := func(what string, at time.Time, fuzz time.Duration) {
 			if d := c.now.Sub(at); !at.IsZero() && (d < 0 || d > fuzz+time.Second) {
 				t.Errorf("%s %v ago, want up to %v", what, d, fuzz)
 			}
 		}
-		check("sampled", s.Sampled, 12*day)
-		check("confirmed", s.Confirmed, 6*day)
+		check("confirmed", s.Confirmed, 12*day)
 		check("unlisted", s.Unlisted, 4*day)
-		different[s.Sampled] = true
+		confirmed[s.Confirmed], unlisted[s.Unlisted] = true, true
 	}
-	if len(different) < 9 {
-		t.Errorf("%d different dates of 10", len(different))
+	if len(confirmed) != 6 || len(unlisted) != 6 { // none is among them
+		t.Errorf("dates %v and %v", confirmed, unlisted)
 	}
 }
 
@@ -106,28 +108,28 @@ func TestGuardsExpire(t *testing.T) {
 		name      string
 		confirmed time.Duration // after sampling; negative: never
 		unlisted  time.Duration // before the check; negative: listed
-		age       time.Duration
+		age       time.Duration // the guard's life is 200 days
 		gone      bool
 	}{
-		{"young", -1, -1, 100 * day, false},
-		{"old, never used", -1, -1, 121 * day, true},
-		{"old, used from the start", 0, -1, 121 * day, true},
-		{"old, confirmed lately", 90 * day, -1, 121 * day, false},
-		{"old, confirmed long ago", 90 * day, -1, 151 * day, true},
+		{"young", -1, -1, 199 * day, false},
+		{"old, never used", -1, -1, 201 * day, true},
+		{"old, used from the start", 0, -1, 201 * day, true},
+		{"old, confirmed lately", 90 * day, -1, 201 * day, false},
+		{"old, confirmed long ago", 90 * day, -1, 211 * day, true},
 		{"unlisted for a while", -1, 19 * day, 30 * day, false},
 		{"unlisted for long", -1, 21 * day, 30 * day, true},
+		{"in use, unlisted for long", 0, 21 * day, 30 * day, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClient(t, many(4))
 			s := c.g.sample[0]
-			s.sampled = start
+			s.expires = stampOf(start.Add(200 * day))
 			if test.confirmed >= 0 {
-				s.confirmed = start.Add(test.confirmed)
-				c.g.confirmed = []*guard{s}
+				s.confirmed = stampOf(start.Add(test.confirmed))
 			}
 			c.now = start.Add(test.age)
 			if test.unlisted >= 0 {
-				s.unlisted = c.now.Add(-test.unlisted)
+				s.unlisted = stampOf(c.now.Add(-test.unlisted))
 				c.v.consensus.Relays = slices.DeleteFunc(c.v.consensus.Relays, func(r directory.Relay) bool { return r.ID == s.id })
 			}
 			c.update(c.v.consensus)
@@ -141,10 +143,45 @@ func TestGuardsExpire(t *testing.T) {
 	}
 }
 
+// Each guard's life is drawn for itself, between the network's two numbers.
+func TestLivesAreDrawn(t *testing.T) {
+	seen := map[int64]int{}
+	for seed := range uint64(200) {
+		g := NewGuards("test")
+		g.Update(NewView(draw(t, many(20)), Options{}), start, seeded(seed))
+		for _, s := range g.sample {
+			life := int64(s.expires-stampOf(start)) / int64(day/time.Second)
+			if life < 180 || life > 270 {
+				t.Fatalf("a life of %d days", life)
+			}
+			seen[life]++
+		}
+	}
+	var counts []int
+	for life := range int64(91) {
+		counts = append(counts, seen[180+life])
+	}
+	if x := chiSquare(counts, slices.Repeat([]float64{1}, 91)); x > limit(91) {
+		t.Errorf("chi square %.1f, limit %.1f", x, limit(91))
+	}
+}
+
+// A clock that was years ahead when a guard was drawn does not keep it for years.
+func TestLifeIsBounded(t *testing.T) {
+	c := newClient(t, many(4))
+	c.g.sample[0].expires = stampOf(start.Add(3000 * day))
+	c.update(c.v.consensus)
+	if life := c.g.sample[0].expires.time().Sub(start); life != 270*day {
+		t.Errorf("%v to live", life)
+	}
+}
+
+// Confirmed guards come first, both they and the others in the order of sampling
+// (Tor's proposal 310), so that the state on disk decides and nothing else.
 func TestPrimaryGuardsStay(t *testing.T) {
 	c := newClient(t, many(10))
 	first := slices.Clone(c.g.primary)
-	if len(first) != numPrimary || c.attempt().guard != first[0] {
+	if len(first) != 3 || !slices.Equal(first, c.g.sample[:3]) || c.attempt().guard != first[0] {
 		t.Fatalf("primary %v", c.g.List())
 	}
 	// The first two are down: the third is used, and so confirmed.
@@ -158,16 +195,20 @@ func TestPrimaryGuardsStay(t *testing.T) {
 	if want := []*guard{first[2], first[0], first[1]}; !slices.Equal(c.g.primary, want) {
 		t.Error("a confirmed guard does not come first")
 	}
+	c.g.Used(&Attempt{guard: first[1]}, c.now, c.rng)
+	if want := []*guard{first[1], first[2], first[0]}; !slices.Equal(c.g.primary, want) {
+		t.Error("confirmed guards are not in the order of sampling")
+	}
 	// A consensus without the second changes only that one.
 	less := c.v.consensus
 	less.Relays = slices.DeleteFunc(less.Relays, func(r directory.Relay) bool { return r.ID == first[0].id })
 	c.update(less)
-	if c.g.primary[0] != first[2] || c.g.primary[1] != first[1] || c.g.primary[2] == first[0] {
+	if want := []*guard{first[1], first[2], c.g.sample[3]}; !slices.Equal(c.g.primary, want) {
 		t.Error("a guard that is not listed is primary, or another left its place")
 	}
 	c.update(draw(t, many(10)))
-	if c.g.primary[0] != first[2] || c.g.primary[1] != first[1] || c.g.primary[2] == first[0] {
-		t.Error("a guard that was never used took a place back")
+	if want := []*guard{first[1], first[2], first[0]}; !slices.Equal(c.g.primary, want) {
+		t.Error("a guard that is listed again is not in its place")
 	}
 }
 
@@ -233,8 +274,8 @@ func TestRetriesAreSpread(t *testing.T) {
 		}
 		for range 40 {
 			c.g.blame(s, c.now, c.rng)
-			d = append(d, s.retryAt.Sub(c.now))
-			c.now = s.retryAt
+			d = append(d, s.contact.retryAt.Sub(c.now))
+			c.now = s.contact.retryAt
 		}
 		return d
 	}
@@ -272,9 +313,9 @@ func TestGuardIsBlamedOnlyForItsOwnFailure(t *testing.T) {
 	// Five attempts that shared one dial count as one failure.
 	x, y := c.attempt(), c.attempt()
 	c.kill(x)
-	at := x.guard.retryAt
+	at := x.guard.contact.retryAt
 	c.kill(y)
-	if y.guard != x.guard || x.guard.retryAt != at {
+	if y.guard != x.guard || x.guard.contact.retryAt != at {
 		t.Error("one failure was counted twice")
 	}
 }
@@ -305,7 +346,7 @@ func TestSlowGuardIsNotWaitedFor(t *testing.T) {
 func TestCircuitOfLesserGuardWaits(t *testing.T) {
 	c := newClient(t, many(10))
 	var hanging []*Attempt
-	for range numPrimary {
+	for range 3 {
 		hanging = append(hanging, c.attempt())
 		c.after(SlowAfter)
 	}
@@ -330,7 +371,7 @@ func TestCircuitOfLesserGuardWaits(t *testing.T) {
 
 func TestBetterGuardsAttemptIsWaitedForAWhile(t *testing.T) {
 	c := newClient(t, many(10))
-	for range numPrimary {
+	for range 3 {
 		c.kill(c.attempt())
 	}
 	better := c.attempt()
@@ -350,7 +391,7 @@ func TestNetworkDownIsNotTheGuardsFault(t *testing.T) {
 	first := c.g.primary[0]
 	c.reach(web)
 	c.after(internetDown + time.Minute)
-	for range numPrimary {
+	for range 3 {
 		c.kill(c.attempt())
 	}
 	_, a := c.reach(web) // a lesser guard answers: the network is back
@@ -393,7 +434,7 @@ func TestDirectoryRequestsGoToThePrimaries(t *testing.T) {
 		count[a.Guard()]++
 		c.g.Done(a)
 	}
-	if len(count) != numDirectory {
+	if len(count) != 3 {
 		t.Fatalf("%d guards asked", len(count))
 	}
 	for id, n := range count {
@@ -401,7 +442,7 @@ func TestDirectoryRequestsGoToThePrimaries(t *testing.T) {
 			t.Errorf("%s asked %d times of 3000", c.name(id), n)
 		}
 	}
-	for range numPrimary {
+	for range 3 {
 		a := c.g.Directory(c.now, c.rng)
 		c.kill(a)
 	}

@@ -9,16 +9,20 @@ import (
 	"pgregory.net/rapid"
 
 	"tunic/directory"
+	"tunic/directory/keys"
+	"tunic/directory/rules"
 )
 
 // Whatever happens in whatever order, the guards keep their invariants.
 func TestGuardsKeepTheirInvariants(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		all := big(t, rapid.SampledFrom([]int{12, 60, 400}).Draw(rt, "relays"), seeded(rapid.Uint64().Draw(rt, "network")))
+		all.Relaxed = rapid.SampledFrom([][]string{nil, {rules.Small}, {rules.Test}}).Draw(rt, "relaxed")
 		c := &client{t: t, g: NewGuards("test"), now: start, rng: seeded(rapid.Uint64().Draw(rt, "seed"))}
 		c.update(all)
 		var live []*Attempt
-		var order []*guard // confirmed so far
+		var order []keys.RelayID // of the sample so far
+		used := map[int32]int{}  // guards newly used, by day
 		pick := func(rt *rapid.T) *Attempt {
 			if len(live) == 0 {
 				rt.Skip("no attempt")
@@ -58,11 +62,16 @@ func TestGuardsKeepTheirInvariants(t *testing.T) {
 				if !c.g.Usable(a, c.now) {
 					rt.Skip("not usable")
 				}
-				c.g.Used(a, c.now, c.rng)
+				if c.g.Used(a, c.now, c.rng) {
+					used[dayOf(c.now)]++
+				}
+				if !a.guard.opened && a.guard.confirmed != 0 {
+					rt.Fatal("a guard that carries traffic was not counted")
+				}
 			},
 			"probe": func(rt *rapid.T) {
 				if a := c.g.Probe(c.now); a != nil {
-					if a.guard.reach != Unreachable {
+					if a.guard.reach() != Unreachable {
 						rt.Fatal("a probe of a guard that is reachable")
 					}
 					live = append(live, a)
@@ -74,50 +83,94 @@ func TestGuardsKeepTheirInvariants(t *testing.T) {
 				if err != nil || !reflect.DeepEqual(g.State(), before) {
 					rt.Fatalf("restored %v (%v), kept %v", g, err, before)
 				}
-				c.g, live, order = g, nil, slices.Clone(g.confirmed)
+				c.g, live = g, nil
 				c.update(c.v.consensus)
 			},
 			"": func(rt *rapid.T) {
-				order = slices.DeleteFunc(order, func(s *guard) bool { return !slices.Contains(c.g.confirmed, s) })
-				checkInvariants(rt, c, order)
-				order = slices.Clone(c.g.confirmed)
+				order = checkOrder(rt, c.g, order)
+				checkInvariants(rt, c)
+				checkBudget(rt, c, used)
 			},
 		})
 	})
 }
 
-func checkInvariants(t *rapid.T, c *client, order []*guard) {
+// checkOrder holds that guards keep the order in which they were sampled: what
+// is drawn comes last.
+func checkOrder(t *rapid.T, g *Guards, before []keys.RelayID) []keys.RelayID {
+	after := slices.Collect(g.Sample)
+	left := slices.DeleteFunc(slices.Clone(before), func(id keys.RelayID) bool { return !slices.Contains(after, id) })
+	for i, id := range left {
+		if i < len(after) && after[i] != id && slices.Index(after, id) < len(left) {
+			t.Fatal("guards changed their order")
+		}
+	}
+	return after
+}
+
+func checkInvariants(t *rapid.T, c *client) {
 	g := c.g
-	if len(g.sample) > maxSample || len(g.primary) > numPrimary || len(g.attempts) > MaxAttempts {
+	if len(g.sample) > maxSample || len(g.primary) > g.rules().Primary || len(g.attempts) > MaxAttempts {
 		t.Fatalf("%d sampled, %d primary, %d attempts", len(g.sample), len(g.primary), len(g.attempts))
 	}
-	if want := min(numPrimary, len(g.sample)); len(g.primary) < want {
-		listed := 0
-		for _, s := range g.sample {
-			if s.node >= 0 {
-				listed++
+	for i, p := range g.primary {
+		for _, q := range g.primary[:i] {
+			if rule, bad := c.v.conflict(p.node, q.node); bad {
+				t.Fatalf("two primary guards are not %v", rule)
 			}
-		}
-		if listed > len(g.primary) && len(g.primary) < numPrimary {
-			t.Fatalf("%d primary of %d listed", len(g.primary), listed)
 		}
 	}
 	seen := map[*guard]bool{}
 	for s := range g.ranked {
-		if seen[s] || s.node < 0 || !slices.Contains(g.sample, s) {
+		if seen[s] || !s.listed() || !slices.Contains(g.sample, s) {
 			t.Fatalf("ranked guard %v", s)
+		}
+		if !slices.Contains(g.primary, s) && len(g.primary) < g.rules().Primary && !g.clashes(s) {
+			t.Fatalf("%d primary, and %v is not", len(g.primary), s)
 		}
 		seen[s] = true
 	}
 	for _, s := range g.sample {
-		if (s.node >= 0) != seen[s] || (s.node >= 0) != s.unlisted.IsZero() {
+		if s.listed() != seen[s] || s.fit != (s.unlisted == 0) {
 			t.Fatalf("sampled guard %v is ranked: %v", s, seen[s])
 		}
-		if s.confirmed.IsZero() == slices.Contains(g.confirmed, s) {
-			t.Fatalf("confirmed %v", s)
+	}
+	checkBounds(t, g)
+}
+
+// checkBounds holds the bounds on groups against the guards that may be used.
+func checkBounds(t *rapid.T, g *Guards) {
+	r := g.rules()
+	nets, ases := map[uint64]int{}, map[uint32]int{}
+	for s := range g.ranked {
+		n := &g.view.nodes[s.node]
+		for _, net := range n.nets {
+			if nets[net]++; nets[net] > r.PerSubnet {
+				t.Fatalf("%d guards of one subnet", nets[net])
+			}
+		}
+		if ases[n.as]++; n.as != 0 && ases[n.as] > r.PerAS {
+			t.Fatalf("%d guards of one AS", ases[n.as])
 		}
 	}
-	if !slices.Equal(g.confirmed[:len(order)], order) {
-		t.Fatal("confirmed guards changed their order")
+}
+
+// checkBudget holds the limits on guards newly used, day by day.
+func checkBudget(t *rapid.T, c *client, used map[int32]int) {
+	r := c.g.rules()
+	for today := range used {
+		sum := func(days int32) (n int) {
+			for d, k := range used {
+				if ago := today - d; ago >= 0 && ago < days {
+					n += k
+				}
+			}
+			return n
+		}
+		for _, limit := range []struct{ days, most int }{{1, r.NewPerDay}, {30, r.NewPerMonth}, {365, r.NewPerYear}} {
+			if n := sum(int32(limit.days)); limit.most > 0 && n > limit.most {
+				t.Fatalf("%d guards newly used in %d days", n, limit.days)
+			}
+		}
 	}
 }

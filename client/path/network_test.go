@@ -14,6 +14,7 @@ import (
 
 	"tunic/directory"
 	"tunic/directory/keys"
+	"tunic/directory/rules"
 )
 
 var start = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -23,7 +24,9 @@ func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 func idOf(name string) keys.RelayID { return sha256.Sum256([]byte(name)) }
 
 // draw makes a consensus from a drawing: a relay a line, its name, address and
-// bandwidth, then flags (guard, down, invalid), ports=SUMMARY and family=NAMES.
+// bandwidth, which is its share of each position that it may have, then flags
+// (guard, down, invalid), ports=SUMMARY, family=NAMES, group=NAME, voucher=NAME,
+// as=NUMBER and listed=DATE. Its rules are those of a test network.
 func draw(t testing.TB, drawing string) *directory.Consensus {
 	t.Helper()
 	var c directory.Consensus
@@ -46,7 +49,23 @@ func draw(t testing.TB, drawing string) *directory.Consensus {
 		c.Relays = append(c.Relays, r)
 	}
 	sortRelays(c.Relays)
+	share(&c)
+	c.Relaxed = []string{rules.Small, rules.Test}
 	return &c
+}
+
+// share gives each relay its weight times its position weight as its share of
+// each position that its flags and its policy let it have.
+func share(c *directory.Consensus) {
+	for i := range c.Relays {
+		r := &c.Relays[i]
+		r.Shares = directory.Shares{}
+		for p, may := range [...]bool{r.Flags.Has(directory.Guard), true, exits(r)} {
+			if may {
+				r.Shares[p] = r.Weight * c.Weights.Of(directory.Position(p), r.Flags)
+			}
+		}
+	}
 }
 
 func apply(t testing.TB, r *directory.Relay, word string) {
@@ -67,6 +86,21 @@ func apply(t testing.TB, r *directory.Relay, word string) {
 		for name := range strings.SplitSeq(value, ",") {
 			r.Family = append(r.Family, directory.DigestOf([]byte(name)))
 		}
+	case "group":
+		r.Group = directory.DigestOf([]byte(value))
+	case "voucher":
+		r.Voucher = directory.DigestOf([]byte(value))
+	case "as":
+		_, err := fmt.Sscan(value, &r.AS)
+		if err != nil {
+			t.Fatal(err)
+		}
+	case "listed":
+		at, err := time.Parse(time.DateOnly, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.FirstListed = at
 	default:
 		t.Fatalf("unknown word %q", word)
 	}
@@ -93,7 +127,7 @@ func big(t testing.TB, n int, rng *rand.Rand) *directory.Consensus {
 	var c directory.Consensus
 	for i := range n {
 		r := directory.Relay{ID: idOf(fmt.Sprint("relay", i)), Nickname: fmt.Sprint("relay", i), Weight: uint64(10 * (1 + rng.ExpFloat64()*2000)),
-			Flags: directory.Running | directory.Valid}
+			Flags: directory.Running | directory.Valid, FirstListed: start.AddDate(0, 0, -rng.IntN(1500)).Truncate(day)}
 		a := netip.AddrFrom4([4]byte{byte(20 + i/256%200), byte(i), byte(rng.Uint32()), byte(rng.Uint32())})
 		r.Addrs = []netip.AddrPort{netip.AddrPortFrom(a, 443)}
 		if rng.IntN(3) == 0 {
@@ -109,6 +143,7 @@ func big(t testing.TB, n int, rng *rand.Rand) *directory.Consensus {
 		c.Relays = append(c.Relays, r)
 	}
 	sortRelays(c.Relays)
+	share(&c)
 	return &c
 }
 

@@ -17,17 +17,18 @@ const ( // fixed by docs/protocol.md, "Choosing a path": delays before an unreac
 // again: between the base and three times the last delay, so that the clients
 // of a guard that was down do not come back in step (proposal 336).
 func (g *Guards) blame(s *guard, now time.Time, rng *rand.Rand) {
-	if s.reach == Unreachable && now.Before(s.retryAt) {
+	c := s.tried()
+	if c.reach == Unreachable && now.Before(c.retryAt) {
 		return // several attempts shared one failure
 	}
 	base, limit := otherBase, otherCap
 	if slices.Contains(g.primary, s) {
 		base, limit = primaryBase, primaryCap
 	}
-	upper := min(max(3*s.delay, 2*base), limit)
-	s.delay = base
+	upper := min(max(3*c.delay, 2*base), limit)
+	c.delay = base
 	if upper > base {
-		s.delay += time.Duration(rng.Int64N(int64(upper - base)))
+		c.delay += time.Duration(rng.Int64N(int64(upper - base)))
 	}
-	s.reach, s.retryAt = Unreachable, now.Add(s.delay)
+	c.reach, c.retryAt = Unreachable, now.Add(c.delay)
 }

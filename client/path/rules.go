@@ -11,16 +11,24 @@ type Rule uint8
 // The rules, in the order in which they are applied.
 const (
 	RuleRunning Rule = iota // listed as running and valid
-	RuleFlag                // has the flag of the position
+	RuleFlag                // has the flag of the position, as an exit: any policy
+	RuleShare               // has a share of the position
 	RulePort                // serves the destination's port
 	RuleAvoid               // is not one of the exits to avoid
 	RuleSame                // is not in the path already
 	RuleFamily              // is of no family that is in the path already
+	RuleGroup               // nor of one that was inferred
+	RuleVoucher             // was not let in by the vouchers of an operator that is in the path already
 	RuleSubnet              // is in no /16 (IPv6: /32) that is in the path already
+	RuleAS                  // is in no autonomous system that is in the path already
 )
 
-var ruleNames = [...]string{"running", "with the flag", "serving the port", "not to be avoided",
-	"not in the path already", "of another family", "in another /16"}
+// apartRules are those that hold between relays of one path.
+var apartRules = []Rule{RuleSame, RuleFamily, RuleGroup, RuleVoucher, RuleSubnet, RuleAS}
+
+var ruleNames = [...]string{"running", "with the flag", "with a share", "serving the port", "not to be avoided",
+	"not in the path already", "of another family", "of another inferred group", "of other vouchers", "in another /16",
+	"in another AS"}
 
 func (r Rule) String() string { return ruleNames[r] }
 

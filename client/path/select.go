@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"tunic/directory"
 )
 
 // maxExitTries is our choice: exits tried with one guard when no middle goes
@@ -14,16 +16,23 @@ const maxExitTries = 64
 // guard is the client's first that can be reached; the exit is drawn among the
 // relays that go with it, and the middle among those that go with both. Only
 // where no exit goes with a guard does the next one step in, for this path
-// alone. The error is a [*NoPathError]. v must be what g was updated with last.
+// alone. The error is a [*NoPathError], or a [*BudgetError] where only the draw
+// budget stands in the way. v must be what g was updated with last. Select
+// allocates the attempt and nothing else.
 func (v *View) Select(g *Guards, n Need, now time.Time, rng *rand.Rand) (Path, *Attempt, error) {
 	exits := v.exitWheel(destination{n.Port, n.Family})
 	var exit, middle int32
+	var last *guard
 	s, unfit := g.choose(now, rng, func(s *guard) (ok bool) {
+		last = s
 		exit, middle, ok = v.complete(s.node, exits, n, rng)
 		return ok
 	})
 	if s == nil {
-		return Path{}, nil, v.explain(g, n)
+		return Path{}, nil, v.refusal(g, n, now, rng)
+	}
+	if s != last { // of several in use at once
+		exit, middle, _ = v.complete(s.node, exits, n, rng)
 	}
 	p := Path{v.nodes[s.node].relay, v.nodes[middle].relay, v.nodes[exit].relay}
 	return p, g.begin(s, unfit, now), nil
@@ -54,13 +63,31 @@ func (v *View) complete(guard int32, exits *wheel, n Need, rng *rand.Rand) (exit
 	return 0, 0, false
 }
 
+// refusal says why there is no path: because only a guard that the draw budget
+// does not allow has one, or else by which rule.
+func (v *View) refusal(g *Guards, n Need, now time.Time, rng *rand.Rand) error {
+	exits := v.exitWheel(destination{n.Port, n.Family})
+	held := g.first(func(s *guard) bool {
+		if g.may(s, now) {
+			return false
+		}
+		_, _, ok := v.complete(s.node, exits, n, rng)
+		return ok
+	})
+	if held != nil {
+		return &BudgetError{g.renewal(held, now)}
+	}
+	return v.explain(g, n)
+}
+
 // explain says which rule leaves no relay for which position. With several
 // guards it speaks of the one that gets furthest.
 func (v *View) explain(g *Guards, n Need) *NoPathError {
-	best := &NoPathError{Position: Guard, Left: []Count{{RuleRunning, v.middles.len()}}}
-	if v.middles.len() > 0 {
-		best.Left = append(best.Left, Count{RuleFlag, v.guards.len()})
-	}
+	c := counter{v: v, left: v.running()}
+	c.note(RuleRunning)
+	c.keep(RuleFlag, func(x int32) bool { return v.nodes[x].relay.Flags.Has(directory.Guard) })
+	c.keep(RuleShare, v.mayGuard)
+	best := &NoPathError{Position: Guard, Left: c.counts}
 	for s := range g.ranked {
 		if e := v.explainExit(s.node, n); e.Position > best.Position || e.Position == best.Position && len(e.Left) > len(best.Left) {
 			best = e
@@ -74,7 +101,8 @@ func (v *View) explain(g *Guards, n Need) *NoPathError {
 func (v *View) explainExit(guard int32, n Need) *NoPathError {
 	c := counter{v: v, left: v.running()}
 	c.note(RuleRunning)
-	c.keep(RuleFlag, func(x int32) bool { r := v.nodes[x].relay; return !r.Ports.Empty() || !r.Ports6.Empty() })
+	c.keep(RuleFlag, func(x int32) bool { return exits(v.nodes[x].relay) })
+	c.keep(RuleShare, func(x int32) bool { return v.nodes[x].shares[directory.AsExit] > 0 })
 	c.keep(RulePort, func(x int32) bool { return serves(v.nodes[x].relay, destination{n.Port, n.Family}) })
 	c.keep(RuleAvoid, func(x int32) bool { return !slices.Contains(n.NotExit, v.nodes[x].relay.ID) })
 	c.apart(guard)
@@ -85,6 +113,7 @@ func (v *View) explainExit(guard int32, n Need) *NoPathError {
 	for _, exit := range c.left[:min(len(c.left), maxExitTries)] {
 		m := counter{v: v, left: v.running()}
 		m.note(RuleRunning)
+		m.keep(RuleShare, func(x int32) bool { return v.nodes[x].shares[directory.AsMiddle] > 0 })
 		m.apart(guard, exit)
 		if len(m.counts) > len(best.Left) {
 			best = &NoPathError{Position: Middle, Left: m.counts}
@@ -126,7 +155,7 @@ func (c *counter) keep(r Rule, ok func(int32) bool) {
 
 // apart applies the rules that hold between relays of one path.
 func (c *counter) apart(others ...int32) {
-	for _, rule := range []Rule{RuleSame, RuleFamily, RuleSubnet} {
+	for _, rule := range apartRules {
 		c.keep(rule, func(x int32) bool {
 			return !slices.ContainsFunc(others, func(o int32) bool {
 				r, bad := c.v.conflict(x, o)

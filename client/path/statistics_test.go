@@ -13,6 +13,7 @@ import (
 func TestPathsAreDrawnByWeight(t *testing.T) {
 	c := big(t, 60, seeded(3))
 	c.Weights = directory.WeightsOf(c.Relays)
+	share(c)
 	v := NewView(c, Options{})
 	g, rng := NewGuards("test"), seeded(4)
 	g.Update(v, start, rng)
@@ -49,7 +50,7 @@ func TestPathsAreDrawnByWeight(t *testing.T) {
 		}
 	}
 	check("exits", exits, directory.AsExit, func(r *directory.Relay) bool {
-		return together(guard, r, false) && serves(r, destination{port: 443})
+		return together(c, guard, r, false) && serves(r, destination{port: 443})
 	})
 	var common *directory.Relay
 	for x, k := range exits {
@@ -58,7 +59,7 @@ func TestPathsAreDrawnByWeight(t *testing.T) {
 		}
 	}
 	check("middles", middles[common], directory.AsMiddle, func(m *directory.Relay) bool {
-		return together(guard, m, false) && together(common, m, false)
+		return together(c, guard, m, false) && together(c, common, m, false)
 	})
 }
 
@@ -66,6 +67,7 @@ func TestPathsAreDrawnByWeight(t *testing.T) {
 func TestGuardsAreDrawnByWeight(t *testing.T) {
 	c := big(t, 90, seeded(5))
 	c.Weights = directory.WeightsOf(c.Relays)
+	share(c)
 	v, rng := NewView(c, Options{}), seeded(6)
 	first := map[int32]int{}
 	for range 20_000 {
@@ -83,9 +85,13 @@ func TestGuardsAreDrawnByWeight(t *testing.T) {
 	}
 }
 
-// A consensus without position weights has its relays drawn by plain bandwidth.
-func TestPlainBandwidthWithoutPositionWeights(t *testing.T) {
+// A consensus of old, in which no relay has shares, has its relays drawn by
+// bandwidth and position weight.
+func TestPlainBandwidthWithoutShares(t *testing.T) {
 	c := draw(t, "a 10.1.0.1 7 guard\nx 10.2.0.1 9 guard ports=80")
+	for i := range c.Relays {
+		c.Relays[i].Shares = directory.Shares{}
+	}
 	v := NewView(c, Options{})
 	for i, want := range v.consensus.Relays {
 		if got := v.middles.weight(i); got != want.Weight*directory.WeightScale {
@@ -108,7 +114,7 @@ func TestManyPorts(t *testing.T) {
 			t.Fatalf("port %d: exit %s", port, p[Exit].Nickname)
 		}
 	}
-	if n := len(c.v.wheels); n > maxPortWheels {
+	if n := len(*c.v.wheels.Load()); n > maxPortWheels {
 		t.Errorf("%d ports are remembered", n)
 	}
 }

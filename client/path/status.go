@@ -10,11 +10,12 @@ import (
 // GuardInfo describes a member of the sample to the client's user.
 type GuardInfo struct {
 	ID        keys.RelayID
-	Listed    bool
+	Listed    bool // it may be used by what the consensus says
+	Fit       bool // and would be drawn today
 	Primary   bool
 	Reach     Reach
-	Sampled   time.Time // set back by a random time, as stored
-	Confirmed time.Time // zero: never used
+	Expires   time.Time // the end of its life
+	Confirmed time.Time // zero: never used; set back by a random time, as stored
 	RetryAt   time.Time // when an unreachable guard is tried again; zero otherwise
 }
 
@@ -23,10 +24,10 @@ type GuardInfo struct {
 func (g *Guards) List() []GuardInfo {
 	list := make([]GuardInfo, 0, len(g.sample))
 	add := func(s *guard) {
-		info := GuardInfo{ID: s.id, Listed: s.node >= 0, Primary: slices.Contains(g.primary, s), Reach: s.reach,
-			Sampled: s.sampled, Confirmed: s.confirmed}
-		if s.reach == Unreachable {
-			info.RetryAt = s.retryAt
+		info := GuardInfo{ID: s.id, Listed: s.listed(), Fit: s.fit, Primary: slices.Contains(g.primary, s), Reach: s.reach(),
+			Expires: s.expires.time(), Confirmed: s.confirmed.time()}
+		if s.reach() == Unreachable {
+			info.RetryAt = s.contact.retryAt
 		}
 		list = append(list, info)
 	}
@@ -34,7 +35,7 @@ func (g *Guards) List() []GuardInfo {
 		add(s)
 	}
 	for _, s := range g.sample {
-		if s.node < 0 {
+		if !s.listed() {
 			add(s)
 		}
 	}

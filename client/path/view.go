@@ -2,19 +2,23 @@ package path
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
+	"maps"
+	"math"
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"tunic/directory"
 	"tunic/directory/keys"
+	"tunic/directory/rules"
 )
 
 const ( // our choice
-	// maxWeight in kB/s (4 TB/s), so that the prefix sums of any consensus fit
-	// 64 bits: 2^32 times the scale of 10,000 times 2^17 relays.
-	maxWeight = 1 << 32
+	// maxShare, so that the prefix sums of any consensus fit 64 bits: 2^46 times
+	// 2^17 relays. Weights of documents times 10,000 are below.
+	maxShare = 1 << 46
 	// maxPortWheels bounds the wheels of exits by port that a view keeps.
 	maxPortWheels = 64
 )
@@ -30,12 +34,15 @@ type View struct {
 	consensus *directory.Consensus
 	options   Options
 	nodes     []node // in the order of the consensus
+	rules     *rules.Rules
+	sameAS    bool // relays of one path are of different ASes
 	guards    wheel
 	middles   wheel
-	exits     []int32 // nodes that serve any port at all
+	exits     []int32   // nodes that may be exits for any port at all
+	dates     []arrival // of guards, ascending by day
 
-	mu     sync.Mutex // guards what follows
-	wheels map[destination]*wheel
+	wheels atomic.Pointer[map[destination]*wheel] // replaced as a whole, by who holds mu
+	mu     sync.Mutex
 }
 
 // A destination is what of a need decides which exits can serve it.
@@ -46,75 +53,104 @@ type destination struct {
 
 // A node is one relay of the consensus, with what the rules compare.
 type node struct {
-	relay    *directory.Relay
-	running  bool     // running and valid
-	nets     []uint64 // its /16s and /32s
-	families []uint32
-	exit     uint64 // weight as an exit
+	groups
+	relay   *directory.Relay
+	running bool // running and valid
+	shares  directory.Shares
+}
+
+// An arrival is what guards' shares sum up to that were first listed on a day or
+// before.
+type arrival struct {
+	day int32
+	sum uint64
 }
 
 // NewView prepares a consensus.
 func NewView(c *directory.Consensus, o Options) *View {
-	v := &View{consensus: c, options: o, nodes: make([]node, len(c.Relays)), wheels: make(map[destination]*wheel)}
-	families := make(map[directory.Digest]uint32)
+	v := &View{consensus: c, options: o, nodes: make([]node, len(c.Relays))}
+	relaxed, plain := c.Relaxed, sharesMissing(c)
+	if plain {
+		relaxed = []string{rules.Small, rules.Test}
+	}
+	v.rules = rules.Of(c.Params, relaxed, 0) // ages are in the shares: none is asked for here
+	v.sameAS = !slices.Contains(relaxed, rules.Small) && !slices.Contains(relaxed, rules.Test)
+	v.wheels.Store(&map[destination]*wheel{})
 	for i := range c.Relays {
-		r := &c.Relays[i]
 		n := &v.nodes[i]
-		n.relay, n.running = r, r.Flags.Has(directory.Running|directory.Valid)
-		n.nets = netsOf(r)
-		for _, f := range r.Family {
-			if _, ok := families[f]; !ok {
-				families[f] = uint32(len(families))
-			}
-			n.families = append(n.families, families[f])
+		n.relay = &c.Relays[i]
+		n.running = n.relay.Flags.Has(directory.Running | directory.Valid)
+		n.shares = n.relay.Shares
+		if plain {
+			n.shares = plainShares(c, n.relay)
 		}
 		if n.running {
 			v.place(int32(i), n)
 		}
 	}
+	v.guards.finish()
+	v.middles.finish()
+	v.date()
+	v.group()
 	return v
 }
 
-// place puts a running relay where it may be drawn.
+// sharesMissing reports whether no relay has shares: a consensus of method 1,
+// before the authorities worked them out. Its relays count by weight and
+// position weight, under the rules of a small network.
+//
+// This goes when no authority makes such a consensus any more.
+func sharesMissing(c *directory.Consensus) bool {
+	return !slices.ContainsFunc(c.Relays, func(r directory.Relay) bool { return r.Shares != directory.Shares{} })
+}
+
+func plainShares(c *directory.Consensus, r *directory.Relay) (s directory.Shares) {
+	for p := range s {
+		s[p] = min(r.Weight, 1<<32) * c.Weights.Of(directory.Position(p), r.Flags)
+	}
+	return s
+}
+
+// place puts a running relay where it may be drawn. A relay without a share in a
+// position is never drawn for it.
 func (v *View) place(i int32, n *node) {
 	r := n.relay
 	if r.Flags.Has(directory.Guard) {
-		v.guards.add(i, v.weight(r, directory.AsGuard))
+		v.guards.add(i, n.shares[directory.AsGuard])
 	}
-	v.middles.add(i, v.weight(r, directory.AsMiddle))
-	if !r.Ports.Empty() || !r.Ports6.Empty() {
-		n.exit = v.weight(r, directory.AsExit)
+	v.middles.add(i, n.shares[directory.AsMiddle])
+	if exits(r) && n.shares[directory.AsExit] > 0 {
 		v.exits = append(v.exits, i)
 	}
 }
 
-// weight is bandwidth times position weight; a consensus without position
-// weights has plain bandwidth.
-func (v *View) weight(r *directory.Relay, p directory.Position) uint64 {
-	scale := uint64(directory.WeightScale)
-	if w := v.consensus.Weights; w != (directory.PositionWeights{}) {
-		scale = w.Of(p, r.Flags)
+// exits reports whether the relay's policy allows anything at all.
+func exits(r *directory.Relay) bool { return !r.Ports.Empty() || !r.Ports6.Empty() }
+
+// date sums up the guards' shares by the day of their first listing; those whose
+// day is not known count as the newest.
+func (v *View) date() {
+	for i, node := range v.guards.members {
+		d := int32(math.MaxInt32)
+		if first := v.nodes[node].relay.FirstListed; !first.IsZero() {
+			d = dayOf(first)
+		}
+		v.dates = append(v.dates, arrival{d, v.guards.weight(i)})
 	}
-	return min(r.Weight, maxWeight) * min(scale, directory.WeightScale)
+	slices.SortFunc(v.dates, func(a, b arrival) int { return cmp.Compare(a.day, b.day) })
+	for i := 1; i < len(v.dates); i++ {
+		v.dates[i].sum += v.dates[i-1].sum
+	}
 }
 
-// netsOf returns the /16 of each IPv4 address and the /32 of each IPv6 one.
-func netsOf(r *directory.Relay) []uint64 {
-	var nets []uint64
-	for _, ap := range r.Addrs {
-		var id uint64
-		if a := ap.Addr().Unmap(); a.Is4() {
-			b := a.As4()
-			id = uint64(binary.BigEndian.Uint16(b[:]))
-		} else {
-			b := a.As16()
-			id = 1<<32 | uint64(binary.BigEndian.Uint32(b[:]))
-		}
-		if !slices.Contains(nets, id) {
-			nets = append(nets, id)
-		}
+// listedBy returns the sum of the shares of guards first listed on that day or
+// before.
+func (v *View) listedBy(d int32) uint64 {
+	i := sort.Search(len(v.dates), func(i int) bool { return v.dates[i].day > d })
+	if i == 0 {
+		return 0
 	}
-	return nets
+	return v.dates[i-1].sum
 }
 
 // Consensus returns what the view was made of.
@@ -142,63 +178,44 @@ func serves(r *directory.Relay, d destination) bool {
 	}
 }
 
-// guardNode returns the node of a relay that is listed as a guard.
-func (v *View) guardNode(id keys.RelayID) (int32, bool) {
+// find returns the node of a relay, -1 if it is not listed as running and valid.
+func (v *View) find(id keys.RelayID) int32 {
 	relays := v.consensus.Relays // ascending by identity
 	i := sort.Search(len(relays), func(i int) bool { return bytes.Compare(relays[i].ID[:], id[:]) >= 0 })
-	if i == len(relays) || relays[i].ID != id || !v.nodes[i].running || !relays[i].Flags.Has(directory.Guard) {
-		return -1, false
+	if i == len(relays) || relays[i].ID != id || !v.nodes[i].running {
+		return -1
 	}
-	return int32(i), true
+	return int32(i)
+}
+
+// mayGuard reports whether a listed relay would be drawn as a guard today.
+func (v *View) mayGuard(n int32) bool {
+	return v.nodes[n].relay.Flags.Has(directory.Guard) && v.nodes[n].shares[directory.AsGuard] > 0
 }
 
 // exitWheel returns the exits that serve a destination. The wheels of the last
 // ports are kept; making one takes a walk over all exits.
 func (v *View) exitWheel(d destination) *wheel {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if w := v.wheels[d]; w != nil {
+	if w := (*v.wheels.Load())[d]; w != nil {
 		return w
 	}
 	w := new(wheel)
 	for _, i := range v.exits {
 		if n := &v.nodes[i]; serves(n.relay, d) {
-			w.add(i, n.exit)
+			w.add(i, n.shares[directory.AsExit])
 		}
 	}
-	if len(v.wheels) >= maxPortWheels {
-		for old := range v.wheels {
-			delete(v.wheels, old)
+	w.finish()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	all := maps.Clone(*v.wheels.Load())
+	for old := range all {
+		if len(all) < maxPortWheels {
 			break
 		}
+		delete(all, old)
 	}
-	v.wheels[d] = w
+	all[d] = w
+	v.wheels.Store(&all)
 	return w
-}
-
-// conflict returns the rule by which two relays may not be in one path.
-func (v *View) conflict(a, b int32) (Rule, bool) {
-	if a == b {
-		return RuleSame, true
-	}
-	x, y := &v.nodes[a], &v.nodes[b]
-	if shared(x.families, y.families) {
-		return RuleFamily, true
-	}
-	if !v.options.SameSubnet && shared(x.nets, y.nets) {
-		return RuleSubnet, true
-	}
-	return 0, false
-}
-
-// shared reports whether two short lists have a member in common.
-func shared[T comparable](a, b []T) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x == y {
-				return true
-			}
-		}
-	}
-	return false
 }

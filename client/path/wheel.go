@@ -1,8 +1,8 @@
 package path
 
 import (
+	"math/bits"
 	"math/rand/v2"
-	"sort"
 )
 
 // maxRejections is our choice: draws from the whole wheel before the exact
@@ -10,28 +10,50 @@ import (
 // distribution; it only gets slow where the rules leave next to nothing.
 const maxRejections = 16
 
-// A wheel draws members in proportion to their weights, by prefix sums: one
-// random number and one binary search a draw.
+// A wheel draws members in exact proportion to their weights: by prefix sums,
+// and a guide that says where in them to look, so that a draw takes one random
+// number and a step or two. It draws nothing before finish.
 type wheel struct {
-	members []int32  // indices of nodes whose weight is not 0
+	members []int32  // indices of nodes, none of weight 0
 	sums    []uint64 // sums[i]: the weights of members[0] to members[i]
-	spare   []int32  // eligible nodes of weight 0: taken when nothing else is left
+	guide   []int32  // guide[k]: the first member whose sum is above k << shift
+	shift   uint
 }
 
 func (w *wheel) add(node int32, weight uint64) {
 	if weight == 0 {
-		w.spare = append(w.spare, node)
 		return
 	}
-	var sum uint64
-	if n := len(w.sums); n > 0 {
-		sum = w.sums[n-1]
-	}
 	w.members = append(w.members, node)
-	w.sums = append(w.sums, sum+weight)
+	w.sums = append(w.sums, w.total()+min(weight, maxShare))
 }
 
-func (w *wheel) len() int { return len(w.members) + len(w.spare) }
+// finish makes the guide: about two entries a member.
+func (w *wheel) finish() {
+	n := len(w.sums)
+	if n == 0 {
+		return
+	}
+	last := w.total() - 1
+	w.shift = uint(max(0, bits.Len64(last)-bits.Len(uint(n))-1))
+	w.guide = make([]int32, last>>w.shift+1)
+	i := int32(0)
+	for k := range w.guide {
+		for w.sums[i] <= uint64(k)<<w.shift {
+			i++
+		}
+		w.guide[k] = i
+	}
+}
+
+func (w *wheel) len() int { return len(w.members) }
+
+func (w *wheel) total() uint64 {
+	if len(w.sums) == 0 {
+		return 0
+	}
+	return w.sums[len(w.sums)-1]
+}
 
 func (w *wheel) weight(i int) uint64 {
 	if i == 0 {
@@ -40,24 +62,28 @@ func (w *wheel) weight(i int) uint64 {
 	return w.sums[i] - w.sums[i-1]
 }
 
+// at returns the member at a point of the sums.
+func (w *wheel) at(x uint64) int32 {
+	i := w.guide[x>>w.shift]
+	for w.sums[i] <= x {
+		i++
+	}
+	return w.members[i]
+}
+
 // draw returns a member among those that allowed admits, in proportion to the
-// weights; ok is false when it admits none. Members of weight 0 are drawn
-// evenly, and only when no other is admitted.
+// weights; ok is false when it admits none.
 func (w *wheel) draw(rng *rand.Rand, allowed func(int32) bool) (node int32, ok bool) {
-	if n := len(w.sums); n > 0 {
-		total := w.sums[n-1]
-		for range maxRejections {
-			x := rng.Uint64N(total)
-			node := w.members[sort.Search(n, func(i int) bool { return w.sums[i] > x })]
-			if allowed(node) {
-				return node, true
-			}
-		}
-		if node, ok := w.drawExact(rng, allowed); ok {
+	total := w.total()
+	if total == 0 {
+		return 0, false
+	}
+	for range maxRejections {
+		if node := w.at(rng.Uint64N(total)); allowed(node) {
 			return node, true
 		}
 	}
-	return drawEvenly(w.spare, rng, allowed)
+	return w.drawExact(rng, allowed)
 }
 
 // drawExact sums the weights of the admitted members first.
@@ -83,18 +109,4 @@ func (w *wheel) drawExact(rng *rand.Rand, allowed func(int32) bool) (int32, bool
 		return node, true
 	}
 	return 0, false
-}
-
-// drawEvenly keeps each admitted node with probability 1/k, k counting them.
-func drawEvenly(nodes []int32, rng *rand.Rand, allowed func(int32) bool) (node int32, ok bool) {
-	k := 0
-	for _, n := range nodes {
-		if !allowed(n) {
-			continue
-		}
-		if k++; rng.IntN(k) == 0 {
-			node, ok = n, true
-		}
-	}
-	return node, ok
 }

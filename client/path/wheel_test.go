@@ -3,6 +3,8 @@ package path
 import (
 	"math"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // chiSquare is the statistic of counts against weights.
@@ -35,8 +37,9 @@ func TestWheelDrawsByWeight(t *testing.T) {
 	for i := range int32(members) {
 		w.add(i, uint64(i*i))
 	}
-	if w.len() != members || len(w.spare) != 1 {
-		t.Fatalf("%d members, %d spare", w.len(), len(w.spare))
+	w.finish()
+	if w.len() != members-1 {
+		t.Fatalf("%d members", w.len())
 	}
 	for _, every := range []int32{1, 2, 7, 33} {
 		rng := seeded(uint64(every))
@@ -68,32 +71,48 @@ func TestWheelDrawsByWeight(t *testing.T) {
 	}
 }
 
-func TestWheelTakesWhatWeighsNothingLast(t *testing.T) {
+// What weighs nothing is never drawn, not even alone; and the guide leads to the
+// right member wherever the weights put it.
+func TestWheelNeverTakesWhatWeighsNothing(t *testing.T) {
 	var w wheel
 	w.add(0, 0)
 	w.add(1, 5)
 	w.add(2, 0)
+	w.finish()
 	rng := seeded(1)
 	for range 100 {
 		if i, ok := w.draw(rng, func(int32) bool { return true }); !ok || i != 1 {
 			t.Fatalf("drew %d", i)
 		}
 	}
-	var counts [3]int
-	for range 1000 {
-		i, ok := w.draw(rng, func(i int32) bool { return i != 1 })
-		if !ok {
-			t.Fatal("drew nothing")
+	for _, allowed := range []func(int32) bool{func(i int32) bool { return i != 1 }, func(int32) bool { return false }} {
+		if i, ok := w.draw(rng, allowed); ok {
+			t.Errorf("drew %d", i)
 		}
-		counts[i]++
 	}
-	if counts[0] < 400 || counts[2] < 400 {
-		t.Errorf("drew %v", counts)
-	}
-	if _, ok := w.draw(rng, func(int32) bool { return false }); ok {
-		t.Error("drew a member that is not allowed")
-	}
-	if _, ok := new(wheel).draw(rng, func(int32) bool { return true }); ok {
+	var empty wheel
+	empty.finish()
+	if _, ok := empty.draw(rng, func(int32) bool { return true }); ok {
 		t.Error("drew from an empty wheel")
 	}
+}
+
+func TestGuideFindsEveryMember(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var w wheel
+		for i, weight := range rapid.SliceOfN(rapid.SampledFrom([]uint64{0, 1, 2, 3, 1000, 1 << 40, maxShare, math.MaxUint64}), 1, 200).Draw(rt, "weights") {
+			w.add(int32(i), weight)
+		}
+		w.finish()
+		if len(w.guide) > 4*max(1, w.len()) {
+			rt.Fatalf("a guide of %d entries for %d members", len(w.guide), w.len())
+		}
+		for i, node := range w.members {
+			for _, x := range []uint64{w.sums[i] - 1, w.sums[i] - w.weight(i)} {
+				if got := w.at(x); got != node {
+					rt.Fatalf("at %d: member %d, want %d", x, got, node)
+				}
+			}
+		}
+	})
 }
