@@ -90,10 +90,10 @@ func (s *Server) Serve(ln net.Listener) error {
 			conn.Close()
 			continue
 		}
-		s.sessions.Go(func() { // ends with the connection; Close closes it
+		go func() { // ends with the connection; Close closes it
 			defer s.release(conn)
 			newSession(s, conn, ln.Addr().String()).serve()
-		})
+		}()
 	}
 }
 
@@ -107,6 +107,8 @@ func (s *Server) track(ln net.Listener) bool {
 	return true
 }
 
+// admit takes in a connection, unless there is no room. From here on Close waits for
+// it: what is counted later it could miss.
 func (s *Server) admit(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,10 +116,12 @@ func (s *Server) admit(conn net.Conn) bool {
 		return false
 	}
 	s.conns[conn] = struct{}{}
+	s.sessions.Add(1)
 	return true
 }
 
 func (s *Server) release(conn net.Conn) {
+	defer s.sessions.Done()
 	s.mu.Lock()
 	delete(s.conns, conn)
 	s.mu.Unlock()
