@@ -128,6 +128,9 @@ func (r *Relay) followConsensus(ctx context.Context) {
 		}
 		if err != nil && r.consensus() == before {
 			s.Failed(r.cfg.Network, time.Now(), rng)
+			if busy, ok := errors.AsType[*mirror.BusyError](err); ok {
+				s.Busy(r.cfg.Network, busy.RetryAfter, time.Now())
+			}
 			continue
 		}
 		s.Succeeded()
