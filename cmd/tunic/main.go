@@ -73,7 +73,7 @@ To help it:        tunic relay --config relay.toml`,
 		Version:       node.Version + " " + revision(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-	}, newClient(), newRelay(), newAuthority(), newNetwork(), newKeys(), newDemo(), newTestnet(), newBench(), newStatus())
+	}, newClient(), newRelay(), newAuthority(), newNetwork(), newKeys(), newDemo(), newTestnet(), newBench(), newSim(), newStatus())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nsee '%s --help'", err, cmd.CommandPath())}
 	})
