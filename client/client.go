@@ -57,6 +57,9 @@ type Config struct {
 	// bytes; 0: 256 MiB. Beyond it circuits end, those first whose data has waited
 	// longest.
 	MaxMemory int64
+	// GuardOverride lets the client take new guards when it has had as many as the
+	// network's rules allow, and its own cannot be reached: for a user who knows why.
+	GuardOverride bool
 	// Release gives memory that is not used back to the system, when a load is
 	// over; nil: the runtime does so in its own time.
 	Release func()
@@ -157,6 +160,8 @@ func start(cfg Config, s *store, held cache, n network, rng *rand.Rand) (*Client
 		wake: make(chan struct{}, 1), soon: make(chan struct{}, 1), save: make(chan struct{}, 1),
 		rng: rng, guards: guards, pool: newPool(rng, now), shunned: make(map[post]time.Time), misses: make(map[post]int),
 	}
+	c.guards.Override = cfg.GuardOverride
+	c.pool.used = c.used
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.loops.Go(c.keep)
 	c.loops.Go(c.fetch)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -192,6 +193,7 @@ func (c *Client) admit(e *entry, now time.Time) {
 // out. mu is held.
 func (c *Client) blame(a *path.Attempt, err error, now time.Time) {
 	_, guards := errors.AsType[*guardError](err)
+	held := false
 	switch {
 	case c.ctx.Err() != nil:
 		c.guards.Done(a)
@@ -204,8 +206,12 @@ func (c *Client) blame(a *path.Attempt, err error, now time.Time) {
 		if c.guards.Exhausted(now) { // else the next guard is tried at once
 			c.pool.failed(now)
 		}
+		var until time.Time
+		if until, held = c.guards.Held(now); held {
+			err = fmt.Errorf("%w; the last one: %w", &path.BudgetError{Until: until}, err)
+		}
 	}
-	if phase, _ := c.status.now(); phase < Ready || now.Before(c.pool.retryAt) { // else the next circuit mends it
+	if phase, _ := c.status.now(); phase < Ready || held || now.Before(c.pool.retryAt) { // else the next circuit mends it
 		c.status.trouble(err)
 	}
 	c.log.Debug("circuit not built", "error", err)

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tunic/directory"
 )
 
 // Ten minutes after its first stream a circuit takes no new ones; it closes
@@ -91,7 +93,7 @@ func TestUsedPortsArePredicted(t *testing.T) {
 		w := newWorld(t, 8, 4)
 		for i := range w.bundle.Consensus.Relays {
 			if r := &w.bundle.Consensus.Relays[i]; r.Nickname == "h" {
-				r.Ports, r.Weight = summary(t, "80,443,6667"), 1
+				r.Ports, r.Shares[directory.AsExit] = summary(t, "80,443,6667"), 1
 			}
 		}
 		c := launch(t, w)

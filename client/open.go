@@ -158,6 +158,7 @@ func (t *trial) judgeEnd(e *entry, end *circuit.EndError) (again bool) {
 // before says more.
 func (t *trial) giveUp(ctx context.Context, err error) error {
 	none, noPath := errors.AsType[*path.NoPathError](err)
+	_, overBudget := errors.AsType[*path.BudgetError](err)
 	switch {
 	case ctx.Err() != nil:
 		return timeUp(ctx, t.failed)
@@ -165,7 +166,7 @@ func (t *trial) giveUp(ctx context.Context, err error) error {
 		return t.failed
 	case noPath && (none.Rule() == path.RulePort || none.Position == path.Exit && none.Rule() == path.RuleFlag):
 		return &Error{NotAllowed, err}
-	case noPath:
+	case noPath, overBudget:
 		return &Error{NetUnreachable, err}
 	}
 	return &Error{General, err}
@@ -208,7 +209,6 @@ func (c *Client) acquire(ctx context.Context, want wish) (*entry, error) {
 	}
 	c.pool.predict(want.need.Port, now)
 	if e, unused := c.pool.take(want, now); e != nil {
-		c.guards.Used(e.attempt, now, c.rng)
 		c.mu.Unlock()
 		if unused < portCircuits {
 			c.nudge() // the stock runs out
@@ -246,11 +246,23 @@ func (c *Client) await(ctx context.Context, w *waiter) (*entry, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	c.mu.Lock()
-	c.guards.Used(g.e.attempt, time.Now(), c.rng)
-	c.mu.Unlock()
 	c.nudgeLater()
 	return g.e, nil
+}
+
+// used notes that a circuit's guard carries traffic. For a new guard that may
+// take the last of the draw budget: circuits through other new ones are then no
+// longer of use. mu is held.
+func (c *Client) used(e *entry) {
+	now := time.Now()
+	if !c.guards.Used(e.attempt, now, c.rng) {
+		return
+	}
+	for _, other := range c.pool.entries {
+		if other != e && !c.guards.May(other.attempt, now) {
+			other.retired = true
+		}
+	}
 }
 
 // release undoes one use of a circuit.

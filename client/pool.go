@@ -122,7 +122,8 @@ type pool struct {
 	barren  map[uint16]bool    // ports that no exit of this consensus serves
 	general path.Need          // what a circuit for anything must serve
 	lastID  uint64
-	ready   bool // a circuit has been open
+	ready   bool         // a circuit has been open
+	used    func(*entry) // told of each circuit that a request is put on; nil: nobody is
 
 	failures int           // in a row
 	failing  time.Time     // since when
@@ -169,6 +170,9 @@ func (p *pool) take(w wish, now time.Time) (best *entry, unused int) {
 		p.took(w.need.Port, now)
 	}
 	best.uses++
+	if p.used != nil {
+		p.used(best)
+	}
 	return best, unused
 }
 

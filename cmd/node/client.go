@@ -25,7 +25,7 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 	ready := make(chan struct{})
 	most := cfg.queueMemory()
 	c, err := client.Start(client.Config{Network: network, StateDir: cfg.State, Log: o.Log, Notify: clientEvents(o, ready),
-		MaxMemory: most, Release: o.tuneMemory(most)})
+		MaxMemory: most, Release: o.tuneMemory(most), GuardOverride: cfg.GuardOverride})
 	if err != nil {
 		return err
 	}

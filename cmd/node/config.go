@@ -44,6 +44,8 @@ type Log struct {
 type ClientConfig struct {
 	Common
 	Socks Socks `toml:"socks"`
+	// GuardOverride lets the client take more new guards than are safe.
+	GuardOverride bool `toml:"guard_override"`
 }
 
 // Socks says where the SOCKS5 proxy listens.
