@@ -57,6 +57,15 @@ func (d Digest) String() string {
 // ParseDigest reads what String returns.
 func ParseDigest(s string) (Digest, error) { return parseDigest(s) }
 
+// MarshalText returns what String returns.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText returns.
+func (d *Digest) UnmarshalText(text []byte) (err error) {
+	*d, err = parseDigest(string(text))
+	return err
+}
+
 func parseDigest(s string) (d Digest, err error) {
 	if s == "none" {
 		return Digest{}, nil

@@ -27,6 +27,7 @@ import (
 
 	"tunic/cell/link"
 	"tunic/directory"
+	"tunic/directory/admission/origin"
 	"tunic/directory/keys"
 	"tunic/directory/mirror"
 )
@@ -37,6 +38,7 @@ type Config struct {
 	Keys    *keys.Set         // an authority's; whoever made it renews it
 	Dir     string            // state directory, this authority's alone
 	Pool    *link.Pool        // for tests of relays and for talking to the other authorities
+	Origins *origin.Table     // where addresses lie, nil: not known
 	Params  []directory.Param // consensus parameters to vote for, ascending by name; nil: none
 	Rate    int64             // bytes/s of answers to strangers and relays; 0: no limit
 	Log     *slog.Logger      // nil: silent
@@ -52,6 +54,8 @@ type Authority struct {
 	own     *directory.Authority // this authority's entry in the network file
 	store   *store
 	reg     *registry
+	watch   *watch
+	tickets *tickets
 	cache   *mirror.Cache
 	docs    *mirror.Handler
 	peers   *peers
@@ -123,6 +127,7 @@ func (a *Authority) open() (err error) {
 	}()
 	now := time.Now()
 	a.reg = newRegistry(a.network, now, newRand())
+	a.reg.params = a.cfg.Params
 	skipped, err := a.store.loadRelays(a.reg, now)
 	if err != nil {
 		return fmt.Errorf("load relays: %w", err)
@@ -130,11 +135,20 @@ func (a *Authority) open() (err error) {
 	if skipped > 0 {
 		a.log.Info("descriptors passed over", keyCount, skipped)
 	}
+	if a.watch, err = openWatch(a.network, a.store, a.cfg.Dir, a.log); err != nil {
+		return fmt.Errorf("state of detection: %w", err)
+	}
+	if a.tickets, err = openTickets(a.store); err != nil {
+		return fmt.Errorf("shared randomness: %w", err)
+	}
 	if a.previous, err = a.store.loadHistory(a.network); err != nil {
 		a.log.Warn("last checkpoint is unreadable, the others will tell it", keyError, err)
 	}
 	if a.cache, err = mirror.OpenCache(filepath.Join(a.cfg.Dir, "consensus"), a.network); err != nil {
 		return fmt.Errorf("consensus: %w", err)
+	}
+	if b := a.cache.Current(); b != nil {
+		a.reg.listed(b.Consensus)
 	}
 	a.docs = mirror.NewHandler(mirror.HandlerConfig{Source: source{a}, Rate: a.cfg.Rate})
 	return os.MkdirAll(filepath.Join(a.cfg.Dir, evidenceDir), 0o700)

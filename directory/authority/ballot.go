@@ -38,22 +38,39 @@ func (a *Authority) newBallot(p *period, now time.Time) ([]byte, error) {
 	if key == nil {
 		return nil, errNoSigningKey
 	}
+	a.reg.observe(now, p.round.ValidAfter)
 	a.mu.Lock()
 	previous := a.previous
 	a.mu.Unlock()
+	v := a.opinion(p, now)
+	v.Signing, v.Previous = cert, previous
+	return signFitting(v, key)
+}
+
+// opinion returns what this authority would vote for at now, without signature.
+func (a *Authority) opinion(p *period, now time.Time) *directory.Vote {
 	v := &directory.Vote{
 		Network:    a.network.Digest(),
 		Author:     a.self,
-		Signing:    cert,
 		ValidAfter: p.round.ValidAfter,
 		Published:  directory.Moment(now),
 		Methods:    Methods,
 		Known:      directory.AllFlags,
 		Params:     a.cfg.Params,
-		Previous:   previous,
+		ASTable:    a.cfg.Origins.Digest(),
+		Draw:       a.tickets.join(a.self, p.round.ValidAfter),
 		Entries:    a.reg.entries(now, p.round.ValidAfter),
 	}
-	return signFitting(v, key)
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		at := a.cfg.Origins.Of(e.Addrs[0].Addr())
+		e.AS, e.Country = at.AS, at.Country
+	}
+	keepOut(a.network, v)
+	newest, b := a.reg.judgedBy(p.round.ValidAfter)
+	a.watch.run(a.reg.subjects(v.Entries, b.day), p.round.ValidAfter, b.rules)
+	a.watch.judge(v, newest, b.rules, now)
+	return v
 }
 
 // signFitting signs a vote. Where it is larger than a vote may be, which takes
@@ -106,6 +123,9 @@ func (a *Authority) conclude(p *period, votes []*directory.Vote) error {
 		return err
 	}
 	log := directory.Log{Size: checkpoint.Size, Peaks: peaks}
+	if err := a.tickets.hold(result.Draw); err != nil {
+		return fmt.Errorf("shared randomness: %w", err)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.adoptLocked(result.Previous)

@@ -3,9 +3,11 @@ package authority
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/rules"
 )
 
 const ( // fixed by docs/protocol.md, "Flags": absolute thresholds; Tor's
@@ -16,7 +18,8 @@ const ( // fixed by docs/protocol.md, "Flags": absolute thresholds; Tor's
 	stableBetween   = 5 * 24 * time.Hour
 	stableUptime    = 30 * 24 * time.Hour
 	activeBandwidth = 4_000         // bytes/s: less does not count in quantiles
-	enoughAbsolute  = 20            // relays that meet a flag's absolute thresholds, for these to count
+	fewRelays       = 20            // active relays below which Guard is less of a choice
+	hsdirAge        = 14            // days served; in small networks what makes a full middle
 	enoughHistory   = 4 * time.Hour // of observing, before runs say more than uptime
 )
 
@@ -41,6 +44,8 @@ type facts struct {
 	run       float64 // seconds of the run that goes on
 	fraction  float64 // of known time present
 	known     float64 // weighted seconds that it has been known
+	age       int     // days served, as the rules count them
+	vouched   bool    // it comes of age sooner
 }
 
 // An opinion is whether an authority says that a relay runs.
@@ -66,26 +71,27 @@ type thresholds struct {
 
 // flagger decides flags for all relays of one vote.
 type flagger struct {
-	t    thresholds
-	tick float64 // seconds: resolution of times, one interval between tests
+	t     thresholds
+	tick  float64 // seconds: resolution of times, one interval between tests
+	rules *rules.Rules
 }
 
 // newFlagger computes the thresholds from the facts of all relays. observing
 // is how long the authority has been keeping history, tick the interval at
 // which it tests.
-func newFlagger(all []facts, observing, tick time.Duration) *flagger {
+func newFlagger(all []facts, observing, tick time.Duration, r *rules.Rules) *flagger {
 	active := make([]facts, 0, len(all))
 	for _, f := range all {
 		if f.opinion == up && f.bandwidth >= activeBandwidth {
 			active = append(active, f)
 		}
 	}
-	g := &flagger{tick: tick.Seconds()}
+	g := &flagger{tick: tick.Seconds(), rules: r}
 	g.t.useRuns = observing >= enoughHistory
 	bandwidth := column(active, func(f *facts) uint64 { return f.bandwidth })
 	g.t.fast = relative(bandwidth, lowestEighth, fastBandwidth)
 	guards := topQuarter
-	if len(active) < enoughAbsolute { // of a handful a quarter is no choice, and two deaths could leave nobody a path
+	if len(active) < fewRelays { // of a handful a quarter is no choice, and two deaths could leave nobody a path
 		guards = lowestEighth
 	}
 	g.t.guard = relative(bandwidth, guards, guardBandwidth)
@@ -95,13 +101,16 @@ func newFlagger(all []facts, observing, tick time.Duration) *flagger {
 	g.t.familiar = relative(known, lowestEighth, guardFamiliar.Seconds())
 	familiar := make([]facts, 0, len(active))
 	for _, f := range active {
-		if g.familiar(&f) {
+		if f.known+g.tick >= g.t.familiar {
 			familiar = append(familiar, f)
 		}
 	}
 	g.t.fraction = relative(column(familiar, func(f *facts) float64 { return f.fraction }), 0.5, guardFraction)
 	return g
 }
+
+// earned are the flags that a relay that runs has to earn.
+const earned = directory.Fast | directory.Stable | directory.HSDir | directory.Guard
 
 // flags returns what the authority says of a relay, and on which flags it has
 // no opinion: of a relay that it may not have reached yet it can't judge how
@@ -113,51 +122,90 @@ func (g *flagger) flags(f *facts) (set, unknown directory.Flags) {
 	}
 	switch f.opinion {
 	case noOpinion:
-		return set, directory.Running | directory.Fast | directory.Stable | directory.Guard | directory.HSDir
+		return set, directory.Running | earned
 	case down:
 		return set, 0
 	}
 	set |= directory.Running
-	if g.fast(f) {
-		set |= directory.Fast
-	}
-	if g.stable(f) {
-		set |= directory.Stable
-	}
-	if g.fast(f) && g.stable(f) {
-		set |= directory.HSDir
-	}
-	if g.fast(f) && g.stable(f) && g.guard(f) {
-		set |= directory.Guard
+	for _, flag := range []directory.Flags{directory.Fast, directory.Stable, directory.HSDir, directory.Guard} {
+		if g.conditions(flag, f).met() {
+			set |= flag
+		}
 	}
 	return set, 0
 }
 
-func (g *flagger) fast(f *facts) bool { return f.bandwidth >= g.t.fast }
-
-func (g *flagger) stable(f *facts) bool {
-	if g.t.useRuns {
-		return f.between+g.tick >= g.t.between
-	}
-	return f.run+g.tick >= g.t.run
+// A condition is one of those that a flag has: a figure of the relay, and what
+// it must be at least. Zero is a condition that any relay meets.
+type condition struct {
+	what       string
+	have, need float64
 }
 
-func (g *flagger) familiar(f *facts) bool { return f.known+g.tick >= g.t.familiar }
+// conditions are all that one flag has.
+type conditions [6]condition
 
-func (g *flagger) guard(f *facts) bool {
-	return g.familiar(f) && f.fraction+fractionSlack >= g.t.fraction && f.bandwidth >= g.t.guard
+func (c *conditions) met() bool {
+	for i := range c {
+		if c[i].have < c[i].need {
+			return false
+		}
+	}
+	return true
+}
+
+// What conditions are about, with the units of their figures.
+const (
+	ofBandwidth = "bandwidth in bytes/s"
+	ofRuns      = "seconds between failures"
+	ofRun       = "seconds up without failure"
+	ofFamiliar  = "seconds known"
+	ofFraction  = "share of time up"
+	ofAge       = "days served"
+)
+
+// conditions returns those of a flag that has to be earned. Times are not known
+// better than to an interval between tests.
+func (g *flagger) conditions(flag directory.Flags, f *facts) *conditions {
+	fast := condition{ofBandwidth, float64(f.bandwidth), float64(g.t.fast)}
+	if flag == directory.Fast {
+		return &conditions{fast}
+	}
+	stable := condition{ofRun, f.run + g.tick, g.t.run}
+	if g.t.useRuns {
+		stable = condition{ofRuns, f.between + g.tick, g.t.between}
+	}
+	switch flag {
+	case directory.Stable:
+		return &conditions{stable}
+	case directory.HSDir:
+		return &conditions{fast, stable, {ofAge, float64(f.age), float64(min(hsdirAge, g.rules.Ramps[directory.AsMiddle].Full))}}
+	}
+	return &conditions{
+		fast, stable,
+		{ofBandwidth, float64(f.bandwidth), float64(g.t.guard)},
+		{ofFamiliar, f.known + g.tick, g.t.familiar},
+		{ofFraction, f.fraction + fractionSlack, g.t.fraction},
+		{ofAge, float64(f.age), float64(g.guardAge(f))},
+	}
+}
+
+// guardAge is the age at which a relay may carry something as a guard: what does
+// not must not be one, since it would carry less as a middle.
+func (g *flagger) guardAge(f *facts) int {
+	ramp := g.rules.Ramps[directory.AsGuard]
+	age := sort.Search(ramp.Full, func(days int) bool { return ramp.At(days) > 0 })
+	if f.vouched {
+		age = (age*g.rules.Vouch.SpeedUp + 999) / 1000
+	}
+	return age
 }
 
 // relative returns the threshold that a quantile of the values gives, or the
-// absolute one where that is lower and enough relays meet it: in a small
-// network, a fixed number says nothing about who is good.
+// absolute one where that is lower: who meets that keeps the flag, however many
+// better relays somebody adds.
 func relative[T cmp.Ordered](sorted []T, quantile float64, absolute T) T {
-	t := atQuantile(sorted, quantile)
-	met, _ := slices.BinarySearch(sorted, absolute)
-	if len(sorted)-met >= enoughAbsolute {
-		t = min(t, absolute)
-	}
-	return t
+	return min(atQuantile(sorted, quantile), absolute)
 }
 
 // atQuantile returns the value below which the given share of the values lies,

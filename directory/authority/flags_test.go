@@ -5,20 +5,25 @@ import (
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/rules"
 )
 
-// alike returns that many relays with equal facts: two days old, always there.
+// grown is the rules of a network that has nothing relaxed.
+var grown = rules.Of(nil, nil, 0)
+
+// alike returns that many relays with equal facts: reached for two days, always
+// there, just old enough for Guard.
 func alike(count int, bandwidth uint64) []facts {
 	day := (24 * time.Hour).Seconds()
 	all := make([]facts, count)
 	for i := range all {
-		all[i] = facts{opinion: up, bandwidth: bandwidth, between: 2 * day, run: 2 * day, fraction: 1, known: 2 * day}
+		all[i] = facts{opinion: up, bandwidth: bandwidth, between: 2 * day, run: 2 * day, fraction: 1, known: 2 * day, age: 31}
 	}
 	return all
 }
 
 func flagsOf(all []facts, i int) directory.Flags {
-	set, _ := newFlagger(all, 24*time.Hour, 20*time.Minute).flags(&all[i])
+	set, _ := newFlagger(all, 24*time.Hour, 20*time.Minute, grown).flags(&all[i])
 	return set
 }
 
@@ -41,10 +46,10 @@ func TestNewNetworkHasGuardsAtOnce(t *testing.T) {
 	all := make([]facts, 7)
 	for i := range all { // reached within the same interval, at different instants
 		s := float64(i) / 10
-		all[i] = facts{opinion: up, bandwidth: unobservedBandwidth, between: s, run: s, fraction: 1, known: s}
+		all[i] = facts{opinion: up, bandwidth: unobservedBandwidth, between: s, run: s, fraction: 1, known: s, age: rules.Of(nil, []string{rules.Young}, 0).AgeOf(0)}
 	}
 	for i := range all {
-		set, _ := newFlagger(all, time.Second, 20*time.Second).flags(&all[i])
+		set, _ := newFlagger(all, time.Second, 20*time.Second, rules.Of(nil, []string{rules.Small, rules.Young}, 0)).flags(&all[i])
 		if set != allButExit {
 			t.Errorf("relay %d: %v", i, set)
 		}
@@ -54,7 +59,7 @@ func TestNewNetworkHasGuardsAtOnce(t *testing.T) {
 // Once relays have seen traffic their bandwidths differ. In a small network that
 // must not leave one or two guards: those may be its only exits.
 func TestSmallNetworkKeepsItsGuards(t *testing.T) {
-	for count, want := range map[int]int{3: 3, 7: 7, enoughAbsolute - 1: enoughAbsolute - 3, enoughAbsolute: 5} {
+	for count, want := range map[int]int{3: 3, 7: 7, fewRelays - 1: fewRelays - 3, fewRelays: 5} {
 		all := alike(count, unobservedBandwidth)
 		guards := 0
 		for i := range all {
@@ -71,32 +76,19 @@ func TestSmallNetworkKeepsItsGuards(t *testing.T) {
 	}
 }
 
-func TestAbsoluteThresholdsNeedTwentyRelays(t *testing.T) {
-	// All but one have far more than the absolute thresholds; that one has just these.
-	for count, want := range map[int]directory.Flags{
-		enoughAbsolute - 1: allButExit &^ directory.Fast &^ directory.Guard &^ directory.HSDir,
-		enoughAbsolute:     allButExit &^ directory.Guard, // Fast, but twenty are not fit for Guard by number yet
-		5 * enoughAbsolute: allButExit &^ directory.Guard,
-	} {
-		all := alike(count, 50*fastBandwidth/100) // half of what counts as fast
-		for i := 1; i < count; i++ {
-			all[i].bandwidth = 10 * fastBandwidth
+// However many and however good the relays that somebody adds: who meets the
+// absolute thresholds keeps the flags.
+func TestNobodyLosesFlagsToBetterRelays(t *testing.T) {
+	for _, count := range []int{2, fewRelays - 1, fewRelays, 5 * fewRelays} {
+		all := alike(count, 100*guardBandwidth)
+		for i := range all {
+			all[i].between, all[i].run, all[i].known = 1e9, 1e9, 1e9
 		}
-		all[0].bandwidth = fastBandwidth
-		if got := flagsOf(all, 0); got != want {
-			t.Errorf("%d relays: %v, want %v", count, got, want)
+		all[0] = facts{opinion: up, bandwidth: guardBandwidth, between: stableBetween.Seconds(), run: stableUptime.Seconds(),
+			fraction: guardFraction, known: guardFamiliar.Seconds(), age: 31}
+		if got := flagsOf(all, 0); got != allButExit {
+			t.Errorf("among %d better ones: %v", count-1, got)
 		}
-	}
-	all := alike(40, 10*guardBandwidth)
-	all[0].bandwidth = guardBandwidth
-	if got := flagsOf(all, 0); got != allButExit {
-		t.Errorf("2 MB/s among faster ones: %v", got)
-	}
-	for i := 12; i < 40; i++ {
-		all[i].bandwidth = guardBandwidth - 1
-	}
-	if got := flagsOf(all, 0); got.Has(directory.Guard) {
-		t.Errorf("2 MB/s, met by twelve only, below the upper quarter: %v", got)
 	}
 }
 
@@ -113,6 +105,11 @@ func TestEachFactDecidesItsFlags(t *testing.T) {
 		"often away":           {func(f *facts) { f.fraction = 0.95 }, allButExit &^ directory.Guard},
 		"away once":            {func(f *facts) { f.fraction = 0.985 }, allButExit},
 		"unknown yet":          {func(f *facts) { f.known = 60 }, allButExit &^ directory.Guard},
+		"30 days old":          {func(f *facts) { f.age = 30 }, allButExit &^ directory.Guard},
+		"vouched for, 16 days": {func(f *facts) { f.age, f.vouched = 16, true }, allButExit},
+		"vouched for, 15 days": {func(f *facts) { f.age, f.vouched = 15, true }, allButExit &^ directory.Guard},
+		"two weeks old":        {func(f *facts) { f.age = 14 }, allButExit &^ directory.Guard},
+		"13 days old":          {func(f *facts) { f.age = 13 }, allButExit &^ directory.Guard &^ directory.HSDir},
 		"down":                 {func(f *facts) { f.opinion = down }, directory.Valid},
 		"an exit":              {func(f *facts) { f.exits = true }, directory.AllFlags},
 	} {
@@ -124,7 +121,7 @@ func TestEachFactDecidesItsFlags(t *testing.T) {
 	}
 	all := alike(30, guardBandwidth)
 	all[3].opinion, all[3].exits = noOpinion, true
-	set, unknown := newFlagger(all, time.Hour, time.Minute).flags(&all[3])
+	set, unknown := newFlagger(all, time.Hour, time.Minute, grown).flags(&all[3])
 	if set != directory.Valid|directory.Exit || unknown != directory.Running|directory.Fast|directory.Stable|directory.Guard|directory.HSDir {
 		t.Errorf("no opinion: %v, unknown %v", set, unknown)
 	}
@@ -134,7 +131,7 @@ func TestYoungAuthorityJudgesStableByUptime(t *testing.T) {
 	all := alike(10, guardBandwidth)
 	all[0].between = 0 // its runs are not known yet
 	for observing, want := range map[time.Duration]bool{enoughHistory - 1: true, enoughHistory: false} {
-		set, _ := newFlagger(all, observing, time.Minute).flags(&all[0])
+		set, _ := newFlagger(all, observing, time.Minute, grown).flags(&all[0])
 		if set.Has(directory.Stable) != want {
 			t.Errorf("after %v: Stable is %v", observing, !want)
 		}

@@ -123,13 +123,16 @@ func (h *history) endRun() {
 }
 
 // restarted notes, from a descriptor, when the relay says that it started, and
-// ends the run if that is another start than the one before.
-func (h *history) restarted(now, started time.Time) {
-	if !h.Started.IsZero() && started.Sub(h.Started) > restartSlack {
+// ends the run if that is another start than the one before. It reports whether
+// it is one that was not known.
+func (h *history) restarted(now, started time.Time) bool {
+	first, another := h.Started.IsZero(), started.Sub(h.Started) > restartSlack
+	if !first && another {
 		h.count(now)
 		h.endRun()
 	}
 	h.Started = started
+	return first || another
 }
 
 // moved notes a new address or link key: a run ends, and the relay has to be

@@ -90,8 +90,10 @@ func (g *registry) tested(id keys.RelayID, ok bool, now time.Time) {
 		return
 	}
 	if ok {
+		r.past.reached(now, r.history.LastReached, now.Sub(r.history.LastReached) < g.cadence.window())
 		r.history.reached(now)
 	} else {
+		r.past.missed(now)
 		r.history.missed(now)
 	}
 	g.dirty[id] |= changedHistory

@@ -144,4 +144,5 @@ func (a *Authority) serve(b *directory.Bundle) {
 		a.log.Error("consensus not kept on disk", keyError, err) // it is served all the same
 	}
 	a.reg.listed(b.Consensus)
+	a.watch.published(b.Consensus, time.Now())
 }

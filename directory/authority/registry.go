@@ -33,7 +33,8 @@ var (
 type registry struct {
 	network *directory.Network
 	cadence cadence
-	limit   int // relays known at once
+	limit   int               // relays known at once
+	params  []directory.Param // that this authority votes for
 
 	mu      sync.Mutex // guards what follows
 	relays  map[keys.RelayID]*relay
@@ -43,16 +44,18 @@ type registry struct {
 	tokens  float64 // for relays not seen before
 	filled  time.Time
 	started time.Time
-	since   time.Time // when this authority began to keep history
+	since   time.Time            // when this authority began to keep history
+	newest  *directory.Consensus // nil: none is known
 }
 
 // relay is what the registry knows of one.
 type relay struct {
-	id          keys.RelayID
-	descriptor  *directory.Descriptor // nil: only its history is known
-	raw         []byte
-	history     history
-	firstListed time.Time // zero: not in a consensus yet
+	id         keys.RelayID
+	descriptor *directory.Descriptor // nil: only its history is known
+	raw        []byte
+	history    history
+	service    service
+	past       past
 
 	due     time.Time // next test
 	place   int       // in the queue, -1 if not there
@@ -89,7 +92,7 @@ func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (ve
 		case len(g.relays) >= g.limit && !g.makeRoom():
 			return verdict{}, errFull
 		}
-		r = &relay{id: d.ID, place: -1, history: history{FirstSeen: now, Faded: fadeNumber(now)}}
+		r = &relay{id: d.ID, place: -1, history: history{FirstSeen: now, Faded: fadeNumber(now)}, service: service{Adopt: true}}
 		g.relays[d.ID] = r
 	}
 	old := r.descriptor
@@ -104,13 +107,19 @@ func (g *registry) admit(d *directory.Descriptor, raw []byte, now time.Time) (ve
 		}
 	}
 	r.descriptor, r.raw = d, bytes.Clone(raw)
-	r.history.restarted(now, d.Published.Add(-d.Uptime))
+	if started := d.Published.Add(-d.Uptime); r.history.restarted(now, started) {
+		r.past.started(started)
+		r.past.missed(now)
+	}
+	r.past.describe(old, d)
+	r.service.vouched(d.VouchedBy(), now)
 	g.dirty[d.ID] |= changedDescriptor | changedHistory
 	switch {
 	case old == nil:
 		g.testAt(r, now)
 	case !sameTarget(old, d):
 		r.history.moved(now)
+		r.past.missed(now)
 		g.testAt(r, now)
 	}
 	return verdict{}, nil
@@ -215,11 +224,12 @@ func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
 		}
 	}
 	slices.SortFunc(fresh, func(a, b *relay) int { return bytes.Compare(a.id[:], b.id[:]) })
+	b := g.basis(validAfter)
 	all := make([]facts, len(fresh))
 	for i, r := range fresh {
-		all[i] = g.facts(r, now)
+		all[i] = g.facts(r, now, &b)
 	}
-	flagger := newFlagger(all, now.Sub(g.since), g.cadence.interval)
+	flagger := newFlagger(all, now.Sub(g.since), g.cadence.interval, b.rules)
 	entries := make([]directory.VoteEntry, len(fresh))
 	for i, r := range fresh {
 		entries[i] = directory.VoteEntry{
@@ -230,17 +240,24 @@ func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
 		e := &entries[i]
 		e.Flags, e.Unknown = flagger.flags(&all[i])
 		e.Weight = weightOf(all[i].bandwidth)
-		e.FirstListed = r.firstListed
-		if e.FirstListed.IsZero() {
-			e.FirstListed = dayOf(validAfter)
-		}
+		g.standing(e, r, &b)
 	}
 	return entries
 }
 
-func (g *registry) facts(r *relay, now time.Time) facts {
+// standing adds to an entry what the authority knows of the relay's time in the
+// network.
+func (g *registry) standing(e *directory.VoteEntry, r *relay, b *basis) {
+	e.FirstListed = r.service.FirstListed
+	if !e.FirstListed.IsZero() {
+		e.Age = min(r.service.Ageing.Age(b.day, b.rules), directory.MaxAge)
+	}
+	e.Vouch = r.service.Vouch
+}
+
+func (g *registry) facts(r *relay, now time.Time, b *basis) facts {
 	r.history.count(now)
-	entry := r.descriptor.Relay()
+	entry, e := r.descriptor.Relay(), g.newestOf(r.id)
 	return facts{
 		opinion:   g.cadence.opinionOf(&r.history, now, now.Sub(g.started)),
 		exits:     servesExit(entry.Ports) || servesExit(entry.Ports6),
@@ -249,19 +266,24 @@ func (g *registry) facts(r *relay, now time.Time) facts {
 		run:       r.history.Run,
 		fraction:  r.history.fractionUp(),
 		known:     r.history.Known,
+		age:       b.rules.AgeOf(r.service.Ageing.Age(b.day, b.rules)),
+		vouched:   e != nil && !e.Voucher.IsZero(),
 	}
 }
 
-func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-
-// listed notes which relays a consensus lists, and since when it says so.
+// listed takes the newest consensus, and from it since when relays are listed.
 func (g *registry) listed(c *directory.Consensus) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.newest != nil && !c.ValidAfter.After(g.newest.ValidAfter) {
+		return
+	}
+	g.newest = c
+	b := g.basis(c.ValidAfter)
 	for i := range c.Relays {
 		e := &c.Relays[i]
-		if r := g.relays[e.ID]; r != nil && !r.firstListed.Equal(e.FirstListed) {
-			r.firstListed = e.FirstListed
+		if r := g.relays[e.ID]; r != nil {
+			r.service.adopt(e, b.day, b.rules)
 			g.dirty[e.ID] |= changedHistory
 		}
 	}

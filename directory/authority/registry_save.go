@@ -32,7 +32,7 @@ func (g *registry) takeDirty() []savedRelay {
 	for id, change := range g.dirty {
 		s := savedRelay{id: id, change: change}
 		if r := g.relays[id]; r != nil {
-			s.rec, s.raw = relayRecord{History: r.history, FirstListed: r.firstListed}, r.raw
+			s.rec, s.raw = relayRecord{History: r.history, Service: r.service, Past: r.past}, r.raw
 			if change&changedGone != 0 { // and came back
 				s.change = changedDescriptor | changedHistory
 			}
@@ -56,7 +56,10 @@ func (g *registry) putDirty(list []savedRelay) {
 // there was one, could still be used. Tests are spread over an interval, first
 // those of relays that this authority has not reached lately.
 func (g *registry) restore(id keys.RelayID, rec relayRecord, raw []byte, now time.Time) bool {
-	r := &relay{id: id, history: rec.History, firstListed: rec.FirstListed, place: -1}
+	r := &relay{id: id, history: rec.History, service: rec.Service, past: rec.Past, place: -1}
+	if dayNumber(now)-r.service.Ageing.Last > 1 { // the others have seen days that we have not
+		r.service.Adopt = true
+	}
 	ok := true
 	if len(raw) > 0 {
 		if d, err := directory.ParseDescriptor(raw, g.network, now); err == nil && d.ID == id {

@@ -47,6 +47,9 @@ var (
 
 	keyHistory = []byte("history") // newest majority-signed checkpoint with its log
 	keySince   = []byte("since")   // when the history of relays began
+	keyWatch   = []byte("watch")   // watchState
+	keySecret  = []byte("secret")  // that an authority's random numbers come from
+	keyDraw    = []byte("draw")    // directory.Draw: the random values as far as they are known
 )
 
 // store keeps an authority's state in one file. What the authority is about to
@@ -55,8 +58,14 @@ type store struct{ db *bbolt.DB }
 
 // relayRecord is what is kept of a relay beside its descriptor.
 type relayRecord struct {
-	History     history
-	FirstListed time.Time
+	History history
+	Service service
+	Past    past
+}
+
+// plausible reports whether this code can have written the record by now.
+func (r *relayRecord) plausible(now time.Time) bool {
+	return r.History.plausible() && r.Past.plausible() && r.Service.Ageing.Plausible(dayNumber(now)+1)
 }
 
 // openStore opens the store in the directory, making both where they are missing.
@@ -147,6 +156,22 @@ func (s *store) own(bucket []byte, period time.Time) (doc []byte, err error) {
 	return doc, err
 }
 
+// meta returns what is kept under a name, nil if nothing.
+func (s *store) meta(name []byte) (doc []byte, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		if v := tx.Bucket(bucketMeta).Get(name); v != nil {
+			doc = append([]byte{}, v...)
+		}
+		return nil
+	})
+	return doc, err
+}
+
+// putMeta keeps doc under a name.
+func (s *store) putMeta(name, doc []byte) error {
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(name, doc) })
+}
+
 // loadRelays reads all relays into the registry.
 func (s *store) loadRelays(g *registry, now time.Time) (skipped int, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
@@ -156,7 +181,7 @@ func (s *store) loadRelays(g *registry, now time.Time) (skipped int, err error) 
 		descriptors := tx.Bucket(bucketDescriptors)
 		return tx.Bucket(bucketRelays).ForEach(func(k, v []byte) error {
 			var rec relayRecord
-			if len(k) != keys.PublicSize || json.Unmarshal(v, &rec) != nil || !rec.History.plausible() {
+			if len(k) != keys.PublicSize || json.Unmarshal(v, &rec) != nil || !rec.plausible(now) {
 				skipped++
 				return nil
 			}

@@ -128,7 +128,7 @@ func TestRelaysSurviveARestart(t *testing.T) {
 		}
 	}
 	takeAll(g, epoch, always)
-	g.relays[here.Descriptor.ID].firstListed = epoch.Truncate(24 * time.Hour)
+	g.relays[here.Descriptor.ID].service.FirstListed = epoch.Truncate(24 * time.Hour)
 	if err := s.saveRelays(g); err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +156,8 @@ func TestRelaysSurviveARestart(t *testing.T) {
 		t.Errorf("history since %v, want %v", after.since, epoch)
 	}
 	r := after.relays[here.Descriptor.ID]
-	if !r.history.LastReached.Equal(epoch) || !r.firstListed.Equal(epoch.Truncate(24*time.Hour)) {
-		t.Errorf("reached %v, listed %v", r.history.LastReached, r.firstListed)
+	if !r.history.LastReached.Equal(epoch) || !r.service.FirstListed.Equal(epoch.Truncate(24*time.Hour)) {
+		t.Errorf("reached %v, listed %v", r.history.LastReached, r.service.FirstListed)
 	}
 	if known, running := after.count(now); known != 1 || running != 1 {
 		t.Errorf("%d known, %d running: what was reached ten minutes ago still runs", known, running)

@@ -8,6 +8,11 @@ import (
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/admission"
+	"tunic/directory/admission/lottery"
+	"tunic/directory/admission/weigh"
+	"tunic/directory/keys"
+	"tunic/directory/rules"
 )
 
 // Methods are the consensus methods that this version computes.
@@ -25,6 +30,15 @@ var (
 type Result struct {
 	Consensus *directory.Consensus
 	Previous  *directory.History // the newest among the votes, nil if none has any
+	Draw      directory.Draw     // what every authority knows of the shared random values from now on
+	Over      []Over             // relays that no majority refused, and that yet are too many
+	Weights   weigh.Result       // how the shares came about, in the order of the consensus's relays
+}
+
+// An Over is a relay that the limits of admission keep out of a consensus.
+type Over struct {
+	ID   keys.RelayID
+	Rule string
 }
 
 // Tally computes the consensus of round r from the counted votes, by the method
@@ -48,18 +62,46 @@ func Tally(n *directory.Network, r directory.Round, votes []*directory.Vote) (*R
 		FreshUntil: r.FreshUntil,
 		ValidUntil: r.ValidUntil,
 		Params:     tallyParams(n, votes),
-		Relays:     heaviest(tallyRelays(n, votes), directory.MaxRelays),
 	}
 	for _, v := range votes {
 		c.Votes = append(c.Votes, directory.VoteRef{Author: v.Author, Digest: v.Digest()})
 	}
-	c.Weights = directory.WeightsOf(c.Relays)
-	share(c)
-	previous := newestHistory(n, r.ValidAfter, votes)
-	if previous != nil {
-		c.Previous = previous.Signed.Checkpoint.Digest
+	res := &Result{Consensus: c, Previous: newestHistory(n, r.ValidAfter, votes), Draw: tallyDraw(n, r.ValidAfter, votes)}
+	c.Random = res.Draw.Value
+	if res.Previous != nil {
+		c.Previous = res.Previous.Signed.Checkpoint.Digest
 	}
-	return &Result{Consensus: c, Previous: previous}, nil
+	res.decide(n, votes)
+	return res, nil
+}
+
+// decide fills in the relays: who is listed by a majority and fits the limits,
+// who vouched for whom, and what share each gets.
+func (res *Result) decide(n *directory.Network, votes []*directory.Vote) {
+	c := res.Consensus
+	relays := tallyRelays(n, c.ValidAfter, votes)
+	c.Relaxed = rules.Relaxed(n, c.Params, len(relays), c.ValidAfter)
+	r := rulesAt(n, c.Params, c.Relaxed, c.ValidAfter)
+	relays, res.Over = withinLimits(relays, r, c.Random)
+	relays = heaviest(relays, directory.MaxRelays)
+	today := dayNumber(c.ValidAfter)
+	letIn := admission.Vouched(admissionOf(relays, today), tallyVouchers(n, votes, relays), today, tallyFindings(n, votes), r)
+	for i := range relays {
+		relays[i].Voucher = letIn[relays[i].ID]
+	}
+	res.Weights = weigh.Explain(admissionOf(relays, today), r, today)
+	c.Relays, c.Weights = relays, res.Weights.Weights
+	for i := range relays {
+		relays[i].Shares = res.Weights.Shares[i]
+	}
+}
+
+func tallyDraw(n *directory.Network, validAfter time.Time, votes []*directory.Vote) directory.Draw {
+	ballots := make([]lottery.Ballot, len(votes))
+	for i, v := range votes {
+		ballots[i] = lottery.Ballot{Author: v.Author, Draw: v.Draw}
+	}
+	return lottery.Agree(n, validAfter, ballots)
 }
 
 // sortVotes returns the votes in the order of their authors, each author once,

@@ -13,7 +13,7 @@ import (
 // tallyRelays walks all votes side by side, in the order of identities, and
 // keeps the relays that more than half of all authorities list and that come
 // out as Running and Valid.
-func tallyRelays(n *directory.Network, votes []*directory.Vote) []directory.Relay {
+func tallyRelays(n *directory.Network, validAfter time.Time, votes []*directory.Vote) []directory.Relay {
 	rest := make([][]directory.VoteEntry, len(votes))
 	for i, v := range votes {
 		rest[i] = v.Entries
@@ -36,7 +36,7 @@ func tallyRelays(n *directory.Network, votes []*directory.Vote) []directory.Rela
 		if len(entries) < n.Majority() {
 			continue
 		}
-		if r, ok := tallyRelay(n, entries, known); ok {
+		if r, ok := tallyRelay(n, validAfter, entries, known); ok {
 			relays = append(relays, r)
 		}
 	}
@@ -70,19 +70,21 @@ func leastID(lists [][]directory.VoteEntry) (id keys.RelayID, found bool) {
 // keys and addresses of different descriptors are never mixed, and what fewer
 // than a majority of all authorities say of it is never believed, so that no
 // minority can name another key.
-func tallyRelay(n *directory.Network, entries []*directory.VoteEntry, known []directory.Flags) (directory.Relay, bool) {
+func tallyRelay(n *directory.Network, validAfter time.Time, entries []*directory.VoteEntry, known []directory.Flags) (directory.Relay, bool) {
 	r, ok := commonFacts(n.Majority(), entries)
 	if !ok {
 		return directory.Relay{}, false
 	}
 	r.Flags = tallyFlags(liars(n), entries, known)
 	r.Weight = tallyWeight(entries)
-	r.FirstListed = tallyFirstListed(entries)
+	tallyService(&r, liars(n), validAfter, entries)
+	tallyOrigin(&r, liars(n), entries)
+	tallyQuarantine(&r, n.Majority(), entries)
 	return r, r.Flags.Has(directory.Running | directory.Valid)
 }
 
 // commonFacts returns the entry's fields as a majority of all authorities has
-// them, without flags, weight and age.
+// them, without what authorities decide on.
 func commonFacts(majority int, entries []*directory.VoteEntry) (directory.Relay, bool) {
 	for i, e := range entries {
 		same := 1
@@ -92,10 +94,12 @@ func commonFacts(majority int, entries []*directory.VoteEntry) (directory.Relay,
 			}
 		}
 		if same >= majority { // two groups can't both have one
-			r := e.Relay
-			r.Addrs, r.Family = slices.Clone(r.Addrs), slices.Clone(r.Family)
-			r.Flags, r.Weight, r.FirstListed = 0, 0, time.Time{}
-			return r, true
+			f := &e.Relay
+			return directory.Relay{
+				ID: f.ID, Nickname: f.Nickname, Addrs: slices.Clone(f.Addrs), Family: slices.Clone(f.Family),
+				LinkKey: f.LinkKey, CircuitKey: f.CircuitKey, LinkVersions: f.LinkVersions, HopVersions: f.HopVersions,
+				Ports: f.Ports, Ports6: f.Ports6,
+			}, true
 		}
 		if len(entries)-i <= majority { // the rest is too few
 			break
@@ -155,12 +159,4 @@ func tallyWeight(entries []*directory.VoteEntry) uint64 {
 		claimed = measured
 	}
 	return max(1, lowMedian(claimed))
-}
-
-func tallyFirstListed(entries []*directory.VoteEntry) time.Time {
-	var days []int64
-	for _, e := range entries {
-		days = append(days, e.FirstListed.Unix())
-	}
-	return time.Unix(lowMedian(days), 0).UTC()
 }

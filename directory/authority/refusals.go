@@ -1,0 +1,36 @@
+package authority
+
+import (
+	"tunic/directory"
+	"tunic/directory/admission"
+	"tunic/directory/rules"
+)
+
+// Refusals returns by which rule of admission each relay of a vote is refused,
+// "" where it is admitted. It goes by the vote alone: by the parameters that its
+// author votes for, the random value that it holds and the number of relays that
+// run in it. So anybody can recompute it.
+func Refusals(n *directory.Network, v *directory.Vote) []string {
+	running := 0
+	relays := make([]admission.Relay, len(v.Entries))
+	for i := range v.Entries {
+		relays[i] = admit(&v.Entries[i].Relay, dayNumber(v.ValidAfter)+1) // who was never listed comes last
+		if relays[i].Flags.Has(directory.Running) {
+			running++
+		}
+	}
+	relaxed := rules.Relaxed(n, v.Params, running, v.ValidAfter)
+	return admission.Refusals(relays, rulesAt(n, v.Params, relaxed, v.ValidAfter), v.Draw.Value)
+}
+
+// keepOut says in a vote whom the rules of admission refuse.
+func keepOut(n *directory.Network, v *directory.Vote) {
+	for i, rule := range Refusals(n, v) {
+		if rule != "" {
+			e := &v.Entries[i]
+			e.Refused = rule
+			e.Flags &^= directory.Valid
+			e.Unknown &^= directory.Valid
+		}
+	}
+}
