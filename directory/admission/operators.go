@@ -26,6 +26,9 @@ func operatorsOf(relays []Relay) *operators {
 	for i := range relays {
 		o.of[i] = none
 		for _, f := range relays[i].Family {
+			if f.IsZero() { // stands for no family elsewhere
+				continue
+			}
 			id, ok := o.families[f]
 			if !ok {
 				id = sets.add()

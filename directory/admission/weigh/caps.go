@@ -27,17 +27,20 @@ func (c *capping) add(g grouping, permille int) {
 	c.first = append(c.first, nil)
 }
 
-// apply cuts until nothing changes.
-func (c *capping) apply(shares []uint64) {
+// apply cuts until nothing changes, and reports whether it came to that. It does
+// not where caps contradict each other: in a network of three ranges, say, where
+// one of them has all that is not of one country.
+func (c *capping) apply(shares []uint64) bool {
 	for range maxRounds {
 		changed := false
 		for i := range c.groupings {
 			changed = c.one(i, shares) || changed
 		}
 		if !changed {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // one applies one grouping's cap.
@@ -88,12 +91,13 @@ func (w *weighing) capBase(base []uint64, same []grouping) {
 	c.apply(base)
 }
 
-// capPosition applies the caps of one position, and returns what they cut.
-func (w *weighing) capPosition(shares []uint64, p directory.Position, same []grouping) []Cut {
+// capPosition applies the caps of one position. It returns what they cut, and
+// whether they settled.
+func (w *weighing) capPosition(shares []uint64, p directory.Position, same []grouping) ([]Cut, bool) {
 	var c capping
 	for _, g := range append(slices.Clone(same), w.byYoung(p), w.cohorts) {
 		c.add(g, w.rules.Caps[g.dimension][p])
 	}
-	c.apply(shares)
-	return c.cuts(p, shares)
+	settled := c.apply(shares)
+	return c.cuts(p, shares), settled
 }

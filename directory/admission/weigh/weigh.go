@@ -33,10 +33,14 @@ type Cut struct {
 
 // A Result is what Weigh returns, and why.
 type Result struct {
-	Shares   []directory.Shares
-	Weights  directory.PositionWeights
-	Cuts     []Cut   // by position, dimension and From, the greatest first
-	Uncapped [3]bool // positions, by directory.Position, that nobody may carry by the rules: neither ages nor caps apply
+	Shares  []directory.Shares
+	Weights directory.PositionWeights
+	Cuts    []Cut // by position, dimension and From, the greatest first
+
+	// By directory.Position. Uncapped: nobody could carry it by the rules, so
+	// neither ages nor caps apply. Unsettled: its caps contradict each other, and
+	// not all of them hold.
+	Uncapped, Unsettled [3]bool
 }
 
 // weighing is the work of one call: the relays that can have a share.
@@ -60,7 +64,8 @@ func Explain(relays []admission.Relay, r *rules.Rules, today int) Result {
 		if isZero(shares) {
 			res.Uncapped[p] = w.anyway(shares, at, res.Weights)
 		} else {
-			res.Cuts = append(res.Cuts, w.capPosition(shares, at, same)...)
+			cuts, settled := w.capPosition(shares, at, same)
+			res.Cuts, res.Unsettled[p] = append(res.Cuts, cuts...), !settled
 		}
 		for i, share := range shares {
 			res.Shares[index[i]][p] = share
@@ -72,7 +77,8 @@ func Explain(relays []admission.Relay, r *rules.Rules, today int) Result {
 // tableOf returns the work for the relays that are Running and Valid, and where
 // in relays each of them stands.
 func tableOf(relays []admission.Relay, r *rules.Rules, today int) (*weighing, []int) {
-	w, index := &weighing{rules: r, today: today}, []int(nil)
+	w, index := &weighing{rules: r, today: today}, make([]int, 0, len(relays))
+	w.relays = make([]admission.Relay, 0, len(relays))
 	for i := range relays {
 		if relays[i].Flags.Has(directory.Running | directory.Valid) {
 			w.relays, index = append(w.relays, relays[i]), append(index, i)
