@@ -101,26 +101,21 @@ type series struct {
 
 func (s *series) end() int { return s.First + len(s.Counts) }
 
-// extend makes the series cover [from, to) as far as maxHours allow; what is new
-// counts 0. A later from than the series' own changes nothing.
+// extend makes the series cover [from, to), or from where it began before that, as
+// far as maxHours allow. What is new counts 0; hours from to on, of a clock that
+// was put back, are forgotten.
 func (s *series) extend(from, to int) {
-	if len(s.Counts) == 0 {
-		s.First = max(from, to-maxHours)
+	if len(s.Counts) > 0 && s.First < to {
+		from = min(from, s.First)
 	}
-	if from = max(from, to-maxHours); from < s.First {
-		s.Counts = slices.Concat(make([]uint16, s.First-from), s.Counts)
-		s.First = from
-	}
-	if more := to - s.end(); more > 0 {
-		s.Counts = append(s.Counts, make([]uint16, min(more, maxHours))...)
-		if more > maxHours {
-			s.First = to - len(s.Counts)
+	from = min(max(from, to-maxHours), to)
+	counts := make([]uint16, to-from)
+	for i, n := range s.Counts {
+		if at := s.First + i - from; at >= 0 && at < len(counts) {
+			counts[at] = n
 		}
 	}
-	if over := len(s.Counts) - maxHours; over > 0 {
-		s.Counts = slices.Clone(s.Counts[over:])
-		s.First += over
-	}
+	s.First, s.Counts = from, counts
 }
 
 // note counts the events; an hour never counts less than before, since relays

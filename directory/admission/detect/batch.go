@@ -24,7 +24,7 @@ type batch struct {
 	v       *view
 	units   []int     // subjects
 	values  [][]int32 // by unit: traits, and the part of the time
-	odds    float64   // log2 of batch to honest before anything is compared
+	odds    []float64 // by unit: log2 of batch to honest before anything is compared
 	anybody [traits + 1][]float64
 	strange [traits + 1]float64 // share of the batch's values that are anybody's
 	belongs []float64           // by unit: probability
@@ -41,14 +41,11 @@ func weightIn(a int) float64 {
 }
 
 // newBatch asks about the units, which arrived in the given parts of the time.
-// honest is how many of them are supposed to be.
-func (v *view) newBatch(units []int, parts []int32, bins int, honest float64, reference []int) *batch {
-	b := &batch{v: v, units: units, belongs: make([]float64, len(units)), bits: make([]float64, len(units))}
-	n := float64(len(units))
-	b.odds = log2(max(n-honest, n/50) / honest)
+func (v *view) newBatch(units []int, parts []int32, bins int, odds []float64, reference []int) *batch {
+	b := &batch{v: v, units: units, odds: odds, belongs: make([]float64, len(units)), bits: make([]float64, len(units))}
 	for k, i := range units {
 		b.values = append(b.values, append(slices.Clone(v.profiles[i].values[:]), parts[k]))
-		b.belongs[k] = 1 / (1 + math.Exp2(-b.odds))
+		b.belongs[k] = 1 / (1 + math.Exp2(-odds[k]))
 	}
 	for a := range traits {
 		b.anybody[a] = v.anybody(a, reference)
@@ -84,12 +81,12 @@ func (b *batch) members() []int {
 			b.compare(a)
 		}
 		for k, bits := range b.bits {
-			b.belongs[k] = 1 / (1 + math.Exp2(-b.odds-bits))
+			b.belongs[k] = 1 / (1 + math.Exp2(-b.odds[k]-bits))
 		}
 	}
 	var list []int
 	for k, i := range b.units {
-		if b.odds+b.bits[k] >= batchBits {
+		if b.odds[k]+b.bits[k] >= batchBits {
 			list = append(list, i)
 		}
 	}
@@ -131,20 +128,24 @@ func (b *batch) compare(a int) {
 // likeness names the traits that the batch shares, for people.
 func (b *batch) likeness() string {
 	var names []string
+	members := 0.0
+	for _, p := range b.belongs {
+		members += p
+	}
 	for a, sum := range b.shared[:traits] {
-		if sum >= float64(len(b.units)) {
+		if sum >= members {
 			names = append(names, traitNames[a])
 		}
 	}
 	if len(names) == 0 {
-		return "little in common"
+		return "alike in the hour"
 	}
 	return "alike in " + strings.Join(names, ", ")
 }
 
 // batchOf finds the members of an episode's batch, families in full. list is of
 // all late arrivals.
-func (v *view) batchOf(e *episode, list []arrival, u *usual) (members []int, why string) {
+func (v *view) batchOf(e *episode, list []arrival, u *usual, c census) (members []int, why string) {
 	pad := min(e.Window, 24)
 	from, to := e.From-pad, e.To+pad
 	width := (to - from + mostBins - 1) / mostBins
@@ -156,11 +157,10 @@ func (v *view) batchOf(e *episode, list []arrival, u *usual) (members []int, why
 		}
 	}
 	f := u.fit(e.Window, from, v.rules.Detection.TrailingDays*24, float64(to-from))
-	honest := max(1, f.mean+honestDeviations*f.deviation())
 	if len(units) < v.rules.Detection.Least {
 		return nil, ""
 	}
-	b := v.newBatch(units, parts, (to-from+width-1)/width, honest, v.reference(from, to))
+	b := v.newBatch(units, parts, (to-from+width-1)/width, v.oddsOf(units, f, c), v.reference(from, to))
 	chosen := map[int]bool{}
 	for _, i := range b.members() {
 		chosen[i] = true

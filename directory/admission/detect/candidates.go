@@ -7,8 +7,9 @@ import (
 
 const ( // our choice: what bounds the work, whatever is registered
 	fewSubjects = 256 // all pairs are compared
-	rareBits    = 5   // surprise from which on sharing a value makes two a pair to compare
-	mostPeers   = 64  // subjects compared for one value: the most alike, where more have it
+	rareBits    = 5   // surprise from which on sharing a value makes two a pair to compare,
+	rareMoment  = 2   // of a moment;
+	mostPeers   = 64  // subjects compared for one value: the most alike, where more have it. Of a value that fewer have all
 	mostRare    = 4   // moments of one subject that are looked up
 	prefixPeers = 8   // neighbours by identity
 )
@@ -73,7 +74,7 @@ func (x *index) addTrait(a trait, alike []int32) {
 	counts, rare := x.v.counts[a], x.v.surprise[a]
 	begin := make([]int32, len(counts)+1)
 	for value, n := range counts {
-		if n < 2 || float64(rare[value]) < rareBits*weight[a] {
+		if n < 2 || n > mostPeers && float64(rare[value]) < rareBits*weight[a] {
 			n = 0
 		}
 		begin[value+1] = begin[value] + n
@@ -119,7 +120,7 @@ func mentions(v *view, of func(*profile) []moment) []mention {
 	for i := range v.profiles {
 		n := 0
 		for _, m := range slices.Backward(of(&v.profiles[i])) {
-			if m.bits >= rareBits && n < mostRare {
+			if m.bits >= rareMoment && n < mostRare {
 				all = append(all, mention{m.minute, int32(i)})
 				n++
 			}
@@ -175,7 +176,7 @@ func near(list []int32, at int, f func(int32)) {
 func meet(all []mention, own []moment, f func(int32)) {
 	n := 0
 	for _, m := range slices.Backward(own) {
-		if m.bits < rareBits {
+		if m.bits < rareMoment {
 			continue
 		}
 		if n++; n > mostRare {

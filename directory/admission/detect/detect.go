@@ -81,18 +81,18 @@ func New(c Config) *Detector { return &Detector{config: c, seed: maphash.MakeSee
 // all subjects, later ones those that are new or changed.
 func (d *Detector) Run(subjects []Subject, now time.Time, r *rules.Rules) []Group {
 	v := &view{subjects: sorted(subjects), config: d.config, rules: r}
-	list, u := d.count(v, now)
 	v.describe()
+	list, u, c := d.count(v, now)
 	v.compareWith(u, hourOf(now), r)
 	g := newRegistry(v, d.state.Groups, now.Unix())
-	d.takeBatches(g, list, u, hourOf(now))
+	d.takeBatches(g, list, u, c, hourOf(now))
 	d.takeClusters(g)
 	d.state.Groups = g.list()
 	return d.groups(v)
 }
 
 // count brings the counts of arrivals up to now and tests them.
-func (d *Detector) count(v *view, now time.Time) ([]arrival, *usual) {
+func (d *Detector) count(v *view, now time.Time) ([]arrival, *usual, census) {
 	t, to := &d.state, hourOf(now)+1
 	trailing := v.rules.Detection.TrailingDays * 24
 	from := to - longest
@@ -104,9 +104,12 @@ func (d *Detector) count(v *view, now time.Time) ([]arrival, *usual) {
 	t.Arrivals.note(list)
 	t.Episodes = slices.DeleteFunc(t.Episodes, func(e episode) bool { return e.To < to-trailing-longest })
 	established := v.established(to - longest)
-	t.flag(max(min(t.Tested, to)-1, to-longest), to, established, v.rules)
-	t.Tested = max(t.Tested, to)
-	return list, newUsual(&t.Arrivals, t.flagged(), established)
+	since := max(min(t.Tested, to)-1, to-longest)
+	t.flag(since, to, established, v.rules)
+	t.Tested = to
+	u, c := newUsual(&t.Arrivals, t.flagged(), established), v.census(to-longest)
+	t.flagParts(v, list, u, c, since, to)
+	return list, u, c
 }
 
 // begin is the hour from which on arrivals can be known: when the network became
@@ -153,13 +156,13 @@ func (v *view) compareWith(u *usual, hour int, r *rules.Rules) {
 const lateDay = 24
 
 // takeBatches finds the batches of the late episodes.
-func (d *Detector) takeBatches(g *registry, list []arrival, u *usual, hour int) {
+func (d *Detector) takeBatches(g *registry, list []arrival, u *usual, c census, hour int) {
 	for i := range d.state.Episodes {
 		e := &d.state.Episodes[i]
 		if e.To+min(e.Window, 24)+lateDay < hour {
 			continue
 		}
-		set, why := g.v.batchOf(e, list, u)
+		set, why := g.v.batchOf(e, list, u, c)
 		if len(set) < g.v.rules.Detection.Least {
 			continue
 		}

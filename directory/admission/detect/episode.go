@@ -18,6 +18,7 @@ type episode struct {
 	From   int              `json:"from"` // hours from 1970, [From, To)
 	To     int              `json:"to"`
 	Window int              `json:"window"` // hours
+	Part   bool             `json:"part"`   // only a stratum had too many: its hours are usual otherwise
 	Bits   float64          `json:"bits"`   // -log2 of the greatest surprise
 	Group  directory.Digest `json:"group"`  // the batch found in it, zero: none yet
 }
@@ -55,7 +56,7 @@ func (t *State) flag(from, to int, established int, r *rules.Rules) {
 func (t *State) mark(e episode) {
 	for i := range t.Episodes {
 		o := &t.Episodes[i]
-		if o.Window == e.Window && e.From <= o.To && o.From <= e.To && max(o.To, e.To)-min(o.From, e.From) <= longest {
+		if o.Window == e.Window && o.Part == e.Part && e.From <= o.To && o.From <= e.To && max(o.To, e.To)-min(o.From, e.From) <= longest {
 			o.From, o.To, o.Bits = min(o.From, e.From), max(o.To, e.To), max(o.Bits, e.Bits)
 			return
 		}
@@ -66,10 +67,13 @@ func (t *State) mark(e episode) {
 	}
 }
 
-// flagged is the set of hours of all episodes.
+// flagged is the set of hours in which all arrivals were too many.
 func (t *State) flagged() map[int]bool {
 	m := map[int]bool{}
 	for _, e := range t.Episodes {
+		if e.Part {
+			continue
+		}
 		for h := max(e.From, t.Arrivals.First); h < e.To; h++ {
 			m[h] = true
 		}

@@ -53,13 +53,13 @@ func (v *view) find(id keys.RelayID) (int, bool) {
 }
 
 // take makes a set of subjects, ascending, members of one group: of into if it
-// is a group, else of the one that most of them are in, else of a new one as
-// made says, if enough of them are in none. It returns the group's id.
+// is a group, else of the one that half of them are in, else of a new one as made
+// says, if enough of them are in none. It returns the group's id.
 func (g *registry) take(set []int, into directory.Digest, made known) directory.Digest {
 	free := slices.DeleteFunc(slices.Clone(set), func(i int) bool { return g.of[i] != nil })
 	k := g.groups[into]
 	if k == nil {
-		k = g.most(set)
+		k = g.half(set)
 	}
 	if k == nil {
 		if len(free) < g.v.rules.Detection.Least {
@@ -86,9 +86,9 @@ func (g *registry) found(first int, made known) *known {
 	return &made
 }
 
-// most returns the group that most of the set are in, the one of smallest id
-// where several are, nil if none is in any.
-func (g *registry) most(set []int) *known {
+// half returns the group that half of the set or more are in, nil if there is
+// none; of two that have half each, the one of smaller id.
+func (g *registry) half(set []int) *known {
 	n := map[*known]int{}
 	for _, i := range set {
 		if g.of[i] != nil {
@@ -97,7 +97,7 @@ func (g *registry) most(set []int) *known {
 	}
 	var best *known
 	for k, c := range n {
-		if best == nil || c > n[best] || c == n[best] && bytes.Compare(k.ID[:], best.ID[:]) < 0 {
+		if 2*c >= len(set) && (best == nil || c > n[best] || c == n[best] && bytes.Compare(k.ID[:], best.ID[:]) < 0) {
 			best = k
 		}
 	}

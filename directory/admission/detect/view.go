@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
@@ -78,14 +79,21 @@ func (v *view) founder(s *Subject) bool { return s.Seen.Before(v.config.Usable) 
 // sorted copies the subjects in the order of their identities; of equal ones the
 // one seen first stays.
 func sorted(subjects []Subject) []Subject {
-	list := slices.Clone(subjects)
-	slices.SortFunc(list, func(a, b Subject) int {
-		if c := bytes.Compare(a.ID[:], b.ID[:]); c != 0 {
-			return c
-		}
-		return a.Seen.Compare(b.Seen)
+	order := make([]int, len(subjects)) // a subject is large to swap
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		s, o := &subjects[a], &subjects[b]
+		return cmp.Or(bytes.Compare(s.ID[:], o.ID[:]), s.Seen.Compare(o.Seen))
 	})
-	return slices.CompactFunc(list, func(a, b Subject) bool { return a.ID == b.ID })
+	list := make([]Subject, 0, len(subjects))
+	for _, i := range order {
+		if n := len(list); n == 0 || list[n-1].ID != subjects[i].ID {
+			list = append(list, subjects[i])
+		}
+	}
+	return list
 }
 
 // An interner numbers values of one trait.
