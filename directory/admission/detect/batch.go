@@ -11,7 +11,7 @@ const ( // fixed by docs/protocol.md, "Batches"
 	honestDeviations = 2    // above the usual: as many honest arrivals are supposed
 	batchBits        = 1    // evidence from which on an arrival belongs to the batch
 	leastTrait       = -3   // bits that one trait says against it at most
-	rounds           = 12   // of the estimate
+	rounds           = 8    // of the estimate
 	leastStrange     = 0.02 // share of a batch's values that are anybody's, at least
 	fewReference     = 200  // newcomers; with fewer of them all are the reference
 	mostBins         = 48   // parts of the time of an episode

@@ -31,6 +31,7 @@ type registry struct {
 func newRegistry(v *view, list []known, now int64) *registry {
 	g := &registry{v: v, now: now, groups: map[directory.Digest]*known{}, of: make([]*known, len(v.subjects))}
 	today := int(now / 86_400)
+	oldest := max(today-rememberIn, oldestOf(list, maxKnown-directory.MaxRelays))
 	for i := range list {
 		k := &list[i]
 		for j := range k.Members {
@@ -39,12 +40,29 @@ func newRegistry(v *view, list []known, now int64) *registry {
 				g.of[s] = k
 			}
 		}
-		k.Members = slices.DeleteFunc(k.Members, func(m member) bool { return m.Last < today-rememberIn })
+		k.Members = slices.DeleteFunc(k.Members, func(m member) bool { return m.Last < oldest })
 		if len(k.Members) > 0 {
 			g.groups[k.ID] = k
 		}
 	}
 	return g
+}
+
+// oldestOf is the day from which on members have to have been listed so that at
+// most n of those not listed any more are remembered, whatever number an
+// attacker registers and drops.
+func oldestOf(list []known, n int) int {
+	var days []int
+	for i := range list {
+		for _, m := range list[i].Members {
+			days = append(days, m.Last)
+		}
+	}
+	if len(days) <= n {
+		return 0
+	}
+	slices.Sort(days)
+	return days[len(days)-1-n] + 1
 }
 
 // find returns the index of a subject.

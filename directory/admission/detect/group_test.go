@@ -229,3 +229,26 @@ func TestCrowdAtScatteredPlaces(t *testing.T) {
 		one(t, d.Run(all, start.Add(time.Second), rules.Of(nil, relaxed, 0)), 20)
 	}
 }
+
+// Of a batch's hour those who look like nobody else in it are let off.
+func TestStrangersInTheHourAreLetOff(t *testing.T) {
+	all := standing(start)
+	var batch, strangers []detect.Subject
+	for i := range 20 {
+		s := plain(fmt.Sprintf("%c%c", 'a'+i, 'z'-i), fmt.Sprintf("77.%d.%d.9", 7+i%2, 10*i), start.Add(-90*time.Minute))
+		s.Version, s.Port, s.Policy = "tunic 1.3", 443, "accept *:80"
+		batch = append(batch, s)
+	}
+	for i := range 3 {
+		s := all[100*i]
+		s.ID, s.Contact, s.Addrs = id(fmt.Sprint("stranger", i)), "", []netip.Addr{netip.MustParseAddr(fmt.Sprintf("8%d.1.2.3", i))}
+		s.Nickname, s.Seen = fmt.Sprintf("%c", 'A'+i), start.Add(-80*time.Minute)
+		strangers = append(strangers, s)
+	}
+	g := one(t, detect.New(detect.Config{}).Run(slices.Concat(all, batch, strangers), start, defaults()), 20)
+	for _, s := range strangers {
+		if slices.Contains(g.Members, s.ID) {
+			t.Errorf("%s is dragged along", s.Nickname)
+		}
+	}
+}

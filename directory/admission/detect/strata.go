@@ -113,13 +113,19 @@ func (v *view) oddsOf(units []int, f fit, c census) []float64 {
 		}
 	}
 	most := level(v.rules) - log2(float64(max(1, len(having))))
-	odds := slices.Repeat([]float64{all}, len(units))
+	parts := make(map[stratum]float64, len(having))
+	for x, m := range having {
+		part := c.of(x, f)
+		parts[x] = all
+		if m >= v.rules.Detection.Least && log2Tail(m, part.mean, part.size) < most {
+			parts[x] = max(all, excess(float64(m), max(0.5, part.supposed())))
+		}
+	}
+	odds := make([]float64, len(units))
 	for k, i := range units {
+		odds[k] = all
 		for _, x := range v.strata(i) {
-			part := c.of(x, f)
-			if m := having[x]; m >= v.rules.Detection.Least && log2Tail(m, part.mean, part.size) < most {
-				odds[k] = max(odds[k], excess(float64(m), max(0.5, part.supposed())))
-			}
+			odds[k] = max(odds[k], parts[x])
 		}
 	}
 	return odds
