@@ -85,14 +85,15 @@ func (a *Ageing) serve() {
 
 // miss counts a day not served. After FreezeAfter of them in a row the age is
 // frozen: it grows again only when the relay has served as many. After
-// ForgetAfter the relay is new.
+// ForgetAfter the age is lost as well. Neither ends before a day is served, so
+// that who serves more is never younger for it.
 func (a *Ageing) miss(l *rules.Limits) {
 	a.Away++
-	switch {
-	case a.Away >= l.ForgetAfter:
-		a.Days, a.Away, a.Frozen = 0, 0, 0
-	case a.Away >= l.FreezeAfter:
+	if a.Away >= l.FreezeAfter {
 		a.Frozen = l.FreezeAfter
+	}
+	if a.Away >= l.ForgetAfter {
+		a.Days = 0
 	}
 }
 
