@@ -117,15 +117,6 @@ func (g *Guards) Held(now time.Time) (until time.Time, held bool) {
 	return g.renewal(next, now), true
 }
 
-// overBudget returns a [*BudgetError] when there are guards that only the budget
-// keeps from being used.
-func (g *Guards) overBudget(now time.Time) error {
-	if next := g.first(func(s *guard) bool { return !g.may(s, now) }); next != nil {
-		return &BudgetError{g.renewal(next, now)}
-	}
-	return nil
-}
-
 // renewal returns when the budget has room for a guard.
 func (g *Guards) renewal(s *guard, now time.Time) time.Time {
 	n := g.cost(s)

@@ -83,7 +83,7 @@ func (v *View) SelectVia(g *Guards, n Need, now time.Time, rng *rand.Rand) (Path
 	}
 	s, unfit := g.choose(now, rng, fit)
 	if s == nil || !fit(s) {
-		return Path{}, nil, v.explainVia(g, now)
+		return Path{}, nil, v.refusalVia(g, n, now, rng)
 	}
 	return Path{v.nodes[s.node].relay, v.nodes[via].relay, v.nodes[last].relay}, g.begin(s, unfit, now), nil
 }
@@ -111,15 +111,28 @@ func (g *Guards) completeVia(guard int32, n Need, rng *rand.Rand) (via, last int
 	return 0, 0, false
 }
 
-// explainVia says that no path through the second layer can be formed: how many
-// relays are left as middles.
-func (v *View) explainVia(g *Guards, now time.Time) error {
-	if err := g.overBudget(now); err != nil {
-		return err
+// refusalVia says why there is no path through the second layer: because only a
+// guard that the draw budget does not allow has one, or else how many relays each
+// rule leaves as its middle.
+func (v *View) refusalVia(g *Guards, n Need, now time.Time, rng *rand.Rand) error {
+	held := g.first(func(s *guard) bool {
+		if g.may(s, now) {
+			return false
+		}
+		_, _, ok := g.completeVia(s.node, n, rng)
+		return ok
+	})
+	if held != nil {
+		return &BudgetError{g.renewal(held, now)}
 	}
 	c := counter{v: v, left: v.running()}
 	c.note(RuleRunning)
 	c.keep(RuleShare, func(x int32) bool { return v.nodes[x].shares[directory.AsMiddle] > 0 })
-	c.keep(RuleSame, func(x int32) bool { return false })
+	c.keep(RuleLayer, func(x int32) bool {
+		return slices.ContainsFunc(g.second, func(s *second) bool { return s.node == x })
+	})
+	if s := g.first(func(s *guard) bool { return g.may(s, now) }); s != nil {
+		c.apart(s.node)
+	}
 	return &NoPathError{Position: Middle, Left: c.counts}
 }

@@ -13,6 +13,7 @@ const (
 	RuleRunning Rule = iota // listed as running and valid
 	RuleFlag                // has the flag of the position, as an exit: any policy
 	RuleShare               // has a share of the position
+	RuleLayer               // is of the second layer, where a path needs that
 	RulePort                // serves the destination's port
 	RuleAvoid               // is not one of the exits to avoid
 	RuleSame                // is not in the path already
@@ -26,7 +27,7 @@ const (
 // apartRules are those that hold between relays of one path.
 var apartRules = []Rule{RuleSame, RuleFamily, RuleGroup, RuleVoucher, RuleSubnet, RuleAS}
 
-var ruleNames = [...]string{"running", "with the flag", "with a share", "serving the port", "not to be avoided",
+var ruleNames = [...]string{"running", "with the flag", "with a share", "of the second layer", "serving the port", "not to be avoided",
 	"not in the path already", "of another family", "of another inferred group", "of other vouchers", "in another /16",
 	"in another AS"}
 

@@ -22,6 +22,9 @@ func (g *Guards) extend(now time.Time, rng *rand.Rand, over int) {
 		}
 	}
 	first := g.filled == 0
+	if g.sample == nil {
+		g.sample = make([]*guard, 0, min(r.Sample, limit))
+	}
 	perCohort := r.PerCohort
 	for whole || usable < r.Sample && len(g.sample) < limit {
 		allowed := func(n int32) bool { return !g.holds(n) && !g.crowded(n, perCohort, g.sample) }
