@@ -11,6 +11,7 @@ const ( // fixed by docs/protocol.md, "Batches"
 	honestDeviations = 2    // above the usual: as many honest arrivals are supposed
 	batchBits        = 1    // evidence from which on an arrival belongs to the batch
 	leastTrait       = -3   // bits that one trait says against it at most
+	leastShared      = 0.5  // other members, by probability, that a value is shared with
 	rounds           = 8    // of the estimate
 	leastStrange     = 0.02 // share of a batch's values that are anybody's, at least
 	fewReference     = 200  // newcomers; with fewer of them all are the reference
@@ -111,7 +112,11 @@ func (b *batch) compare(a int) {
 		if x == unknown || all-b.belongs[k] < 1 {
 			continue
 		}
-		own := max(0, having[x]-b.belongs[k]) / (all - b.belongs[k])
+		own := having[x] - b.belongs[k]
+		if own < leastShared { // of relays that are hardly suspected none draws in another
+			own = 0
+		}
+		own /= all - b.belongs[k]
 		of := b.strange[a] * b.anybody[a][x]
 		p := (1-b.strange[a])*own + of
 		bits := weightIn(a) * min(mostBits, max(leastTrait, log2(p/b.anybody[a][x])))
