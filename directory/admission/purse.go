@@ -2,14 +2,15 @@ package admission
 
 import "tunic/directory/rules"
 
-// A purse holds the tokens of one operator. Two rules limit what it gives out:
-// over its life one token for the day on which it may vouch and one more for
-// each Vouch.Every days served since; and never more at once than Vouch.Stock,
-// refilled by one in Vouch.Every days. The first counts days served, which never
-// get fewer, and the second only the days between vouchers: so a voucher that
-// was good stays good.
+// A purse holds the tokens of one operator. Two rules limit what it gives out.
+// Over its life it is one token for the day on which it may vouch and one more
+// for each Vouch.Every days since, whether they are counted in days or in days
+// served; and it is never more at once than Vouch.Stock, refilled by one in
+// Vouch.Every days. Days served never get fewer, and days between vouchers do not
+// change: so a voucher that was good stays good.
 type purse struct {
 	served int   // days
+	from   int   // the first day on which it may vouch
 	frozen []int // days of findings, ascending; each freezes for Vouch.FreezeFor days
 	spent  int   // over its life
 	stock  int   // left on the day last
@@ -20,8 +21,8 @@ type purse struct {
 // spend takes a token for a voucher of that day. Days do not descend.
 func (p *purse) spend(day int, r *rules.Rules) bool {
 	v := &r.Vouch
-	earned := 1 + (p.served-v.Age)/v.Every
-	if p.spent >= earned || p.isFrozen(day, v.FreezeFor) {
+	earned := 1 + min(p.served-v.Age, day-p.from)/v.Every
+	if day < p.from || p.spent >= earned || p.isFrozen(day, v.FreezeFor) {
 		return false
 	}
 	if p.spent == 0 {

@@ -24,9 +24,10 @@ type Voucher struct {
 // An operator of depth 0 has a relay that served Vouch.Age days and that nobody
 // vouched for; one whose only such relays were let in by others is one deeper
 // than they, and its service counts from the voucher on. Operators of depth
-// Vouch.Depth vouch for nobody. Each spends tokens ([purse]); vouchers are taken
-// in the order of depth, then Day, By and For, and one for a relay that is let in
-// already costs nothing.
+// Vouch.Depth vouch for nobody, and nobody does before the day on which it can
+// first have served so long. Each spends tokens ([purse]); vouchers are taken in
+// the order of depth, then Day, By and For. One for a relay that is let in
+// already, or for one's own, lets nobody in and costs nothing.
 //
 // findings has the day of the latest finding against a family or against a
 // relay, whose key is its identity. It freezes the tokens of the operator found
@@ -92,17 +93,27 @@ func (v *vouching) seed() {
 		if o == none || carries[v.relays[i].ID] {
 			continue
 		}
-		v.stand(o, 0, v.relays[i].Age)
+		first := v.relays[i].First
+		if first <= 0 {
+			first = v.today - v.relays[i].Age
+		}
+		v.stand(o, 0, v.relays[i].Age, first)
 	}
 }
 
-// stand notes that an operator has served so many days at that depth.
-func (v *vouching) stand(o int32, depth, served int) {
+// stand notes that an operator has served so many days at that depth, all of
+// them since a day.
+func (v *vouching) stand(o int32, depth, served, since int) {
 	if served < v.rules.Vouch.Age || v.depth[o] < depth {
 		return
 	}
+	p := &v.purses[o]
+	if v.depth[o] == unreached {
+		p.from = math.MaxInt
+	}
 	v.depth[o] = depth
-	v.purses[o].served = max(v.purses[o].served, served)
+	p.served = max(p.served, served)
+	p.from = min(p.from, since+v.rules.Vouch.Age)
 }
 
 // freeze notes on which days which purses were frozen.
@@ -162,7 +173,7 @@ func (v *vouching) level(depth int) bool {
 	for _, x := range taken {
 		i := v.byID[x.For]
 		if o := v.ops.of[i]; o != none {
-			v.stand(o, depth+1, min(v.relays[i].Age, v.today-x.Day))
+			v.stand(o, depth+1, min(v.relays[i].Age, v.today-x.Day), x.Day)
 		}
 	}
 	return len(taken) > 0
