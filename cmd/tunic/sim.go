@@ -42,6 +42,7 @@ type simInputs struct {
 	params     []string
 	ablate     []string
 	threads    int
+	torDelay   int
 }
 
 func (in *simInputs) flags(cmd *cobra.Command) {
@@ -54,13 +55,14 @@ func (in *simInputs) flags(cmd *cobra.Command) {
 	p.IntVar(&in.options.Providers, "providers", 900, "`number` of autonomous systems that honest relays are in, where nothing tells")
 	p.StringArrayVar(&in.params, "param", nil, "`name=value`: a rule of the network, as in its consensus; once for each")
 	p.StringSliceVar(&in.ablate, "ablate", nil, "defences to do without, by `name`")
+	p.IntVar(&in.torDelay, "tor-guard-days", 0, "`days` before Tor's authorities make a relay a guard; 0: attackers' are at once, 8 is the least in truth")
 	p.IntVar(&in.threads, "threads", 0, "`number` of threads (default: one per processor); results do not depend on it")
 	_ = cmd.MarkFlagRequired("population")
 }
 
 // read reads what the flags name.
 func (in *simInputs) read() (sim.Options, error) {
-	o := sim.Options{Clients: in.clients, Seed: in.seed, MeanStay: in.meanStay, Threads: in.threads,
+	o := sim.Options{Clients: in.clients, Seed: in.seed, MeanStay: in.meanStay, Threads: in.threads, TorDelay: in.torDelay,
 		Rules: sim.Rules{Params: map[string]int64{}, Ablate: in.ablate}}
 	for _, p := range in.params {
 		name, value, ok := strings.Cut(p, "=")

@@ -57,7 +57,7 @@ type growth struct {
 }
 
 func newGauge(w *world.World, seed dice.Seed) *gauge {
-	return &gauge{world: w, seed: seed, demand: float64(w.Population.Weight()) / 2 / 3, growth: map[source]*growth{}}
+	return &gauge{world: w, seed: seed, demand: w.Scarcest() / 2, growth: map[source]*growth{}}
 }
 
 // sharesOf returns the shares that a lane's clients choose by.

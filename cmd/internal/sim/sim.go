@@ -2,7 +2,7 @@
 // it runs the network's own admission, weights and path selection in virtual
 // time over a population of relays, beside the rules of other networks.
 //
-// A run is a [World] of relays that come and go, one lane for each algorithm and
+// A run is a [world.World] of relays that come and go, one lane for each algorithm and
 // start, and clients that are stepped a day at a time. What a client meets
 // depends on the seed, its number, the day and nothing else: neither on threads
 // nor on what else runs.
@@ -68,6 +68,7 @@ type Options struct {
 	Algorithms []string
 	Rules      Rules
 	MeanStay   int // days that an honest relay stays; 0: 500
+	TorDelay   int // days before Tor's authorities make a relay a guard, see [world.Options]
 	Threads    int // 0: as many as there are
 	// Progress is told how much of the run is done, now and then; nil: nobody.
 	Progress func(done, all int)
@@ -114,7 +115,7 @@ func Run(ctx context.Context, o Options) ([]*Result, error) {
 		return nil, err
 	}
 	r := &run{Options: o, seed: dice.Seed(o.Seed)}
-	r.world = world.New(o.Population, o.Scenario, world.Options{Seed: r.seed, Days: o.Days, MeanStay: o.MeanStay})
+	r.world = world.New(o.Population, o.Scenario, world.Options{Seed: r.seed, Days: o.Days, MeanStay: o.MeanStay, TorGuardDays: o.TorDelay})
 	r.gauge = newGauge(r.world, r.seed)
 	if err := r.prepare(); err != nil {
 		return nil, err

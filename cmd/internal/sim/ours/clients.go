@@ -17,10 +17,9 @@ const wake = 30
 // Clients are many clients of one network. They are stepped independently of
 // each other, several at once.
 type Clients struct {
-	world   *world.World
-	network string
-	byID    map[keys.RelayID]int32 // nodes
-	all     []client
+	world *world.World
+	byID  map[keys.RelayID]int32 // nodes
+	all   []client
 }
 
 // A client is its guards, and what is needed to see that nothing has changed.

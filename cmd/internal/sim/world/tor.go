@@ -4,10 +4,9 @@ import (
 	"tunic/directory"
 )
 
-const ( // of Tor: dir-spec and the weights' authorities, see docs/sybil.md
+const ( // of Tor's bandwidth authorities, where delays are simulated
 	torUnmeasuredDays = 3  // before a relay is measured
 	torUnmeasured     = 20 // kB/s that it counts until then
-	torGuardDays      = 8  // of weighted time known, before a relay is a guard
 )
 
 // A Class is a relay's kind as position weights see it.
@@ -59,7 +58,7 @@ func (w *World) torDay(day int, grown bool) *torDay {
 	for _, i := range t.listed {
 		n := &w.Nodes[i]
 		weight, flags, fit := float64(n.Claim), n.Flags, n.TorGuard
-		if age := day - n.First; !grown && age < torGuardDays {
+		if age := day - n.First; !grown && age < w.TorGuardDays {
 			flags, fit = flags&^directory.Guard, false
 			if age < torUnmeasuredDays {
 				weight = min(weight, torUnmeasured)
@@ -102,6 +101,23 @@ func (w *World) Tor(day int) *Shares {
 		}
 		return g, t.weight[k] * float64(v.Of(directory.AsMiddle, t.flags[k])), t.weight[k] * float64(v.Of(directory.AsExit, t.flags[k]))
 	})
+}
+
+// Scarcest returns the capacity, kB/s, of the position that Tor's weights give
+// least to, counting honest relays on day 0 alone.
+func (w *World) Scarcest() float64 {
+	t := w.torDay(0, true)
+	honest := &torDay{w: w}
+	for k, i := range t.listed {
+		if w.Nodes[i].Bad {
+			continue
+		}
+		honest.listed, honest.flags = append(honest.listed, i), append(honest.flags, t.flags[k])
+		honest.weight, honest.guard = append(honest.weight, t.weight[k]), append(honest.guard, t.guard[k])
+		honest.sums[classOf(t.flags[k])] += t.weight[k]
+	}
+	g, m, e := honest.positions(honest.with([kinds]float64{}))
+	return min(g, m, e) / directory.WeightScale
 }
 
 // Uniform returns the shares of who chooses evenly among those that Tor would

@@ -54,6 +54,11 @@ type Options struct {
 	// MeanStay is how many days an honest relay stays, exponentially; each that
 	// leaves is replaced by another. 0: 500.
 	MeanStay int
+	// TorGuardDays is from which age a relay is a guard to Tor's authorities; if it
+	// is not 0, they measure it from the third day on. Tor's take eight days at the
+	// least. 0: flags are those of the population, and the attacker's from the first
+	// day.
+	TorGuardDays int
 }
 
 // A World is a network over time.
