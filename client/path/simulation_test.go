@@ -1,6 +1,7 @@
 package path
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -69,6 +70,7 @@ type user struct {
 	attempts  int
 	worst     int // attempts that one circuit took
 	circuits  int
+	out       int // circuits that the draw budget let none carry
 	leftFirst int // circuits not over the guard that was in use, while that was up
 }
 
@@ -88,12 +90,20 @@ func (u *user) browse(t *testing.T, w *world, now time.Time, last keys.RelayID) 
 			}
 		}
 		path, a, err := u.v.Select(u.g, Need{Port: 443}, now, u.rng)
+		if _, spent := errors.AsType[*BudgetError](err); spent {
+			u.out++
+			return last
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		u.attempts++
 		if !w.up(a.Guard(), now) {
 			u.g.Failed(a, now, u.rng)
+			if _, held := u.g.Held(now); held {
+				u.out++
+				return last
+			}
 			continue
 		}
 		u.g.Reached(a, now)
@@ -112,8 +122,9 @@ func (u *user) browse(t *testing.T, w *world, now time.Time, last keys.RelayID) 
 	}
 }
 
-// A year of browsing: a client keeps to few guards, mostly to one at a time,
-// and every circuit succeeds within a few attempts.
+// A year of browsing: a client keeps to few guards, mostly to one at a time, and
+// every circuit succeeds within a few attempts, but for a few hours in which all
+// guards that the draw budget lets it use are down.
 func TestAYearOfGuards(t *testing.T) {
 	for seed := range uint64(2) {
 		w, now := newWorld(t, seed), start
@@ -140,13 +151,16 @@ func TestAYearOfGuards(t *testing.T) {
 		for _, d := range u.used {
 			main = max(main, d)
 		}
-		t.Logf("seed %d: %d circuits, %d attempts, at most %d for one; %d guards in a year, the longest for %.0f days; %d circuits left a guard that was up",
-			seed, u.circuits, u.attempts, u.worst, len(u.used), main.Hours()/24, u.leftFirst)
+		t.Logf("seed %d: %d circuits, %d attempts, at most %d for one; %d guards in a year, the longest for %.0f days; %d circuits left a guard that was up, %d had none",
+			seed, u.circuits, u.attempts, u.worst, len(u.used), main.Hours()/24, u.leftFirst, u.out)
 		if len(u.used) > 6 {
 			t.Errorf("seed %d: %d guards carried traffic in a year", seed, len(u.used))
 		}
 		if main < 60*day {
 			t.Errorf("seed %d: no guard was used for longer than %v", seed, main)
+		}
+		if u.out > u.circuits/100 {
+			t.Errorf("seed %d: %d of %d circuits without a guard", seed, u.out, u.circuits)
 		}
 		if u.attempts > u.circuits*11/10 {
 			t.Errorf("seed %d: %d attempts for %d circuits", seed, u.attempts, u.circuits)
