@@ -278,6 +278,20 @@ func (d *Descriptor) VouchedBy() Digest {
 	return FamilyDigest(d.Voucher.Signer)
 }
 
+// RelayAt is Relay without the families whose certificates have run out at t: a
+// descriptor may outlive them by hours.
+func (d *Descriptor) RelayAt(t time.Time) Relay {
+	r := d.Relay()
+	r.Family = slices.DeleteFunc(r.Family, func(f Digest) bool {
+		i := slices.IndexFunc(d.Families, func(c keys.Certificate) bool { return FamilyDigest(c.Signer) == f })
+		return !t.Before(d.Families[i].Expires)
+	})
+	if len(r.Family) == 0 {
+		r.Family = nil
+	}
+	return r
+}
+
 // Relay returns what a vote says of the relay by its descriptor alone: all but
 // flags, weight and age.
 func (d *Descriptor) Relay() Relay {

@@ -3,6 +3,7 @@ package directory_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,5 +170,23 @@ func TestDescriptorVoucher(t *testing.T) {
 		if tc.want == nil && d.VouchedBy() != directory.FamilyDigest(family.Public()) {
 			t.Errorf("%s: read as %v", name, d.VouchedBy())
 		}
+	}
+}
+
+func TestFamiliesEndWithTheirCertificates(t *testing.T) {
+	net := directorytest.New(1)
+	r := fullDescriptor(net)
+	short := keys.GenerateFamily()
+	d := &r.Descriptor
+	d.Families = append(d.Families[:1:1], short.CertifyMember(d.ID, epoch.Add(-time.Hour), epoch.Add(time.Minute)))
+	long, brief := directory.FamilyDigest(d.Families[0].Signer), directory.FamilyDigest(short.Public())
+	if got := d.RelayAt(epoch).Family; len(got) != 2 || !slices.Contains(got, brief) {
+		t.Errorf("while both hold: %v", got)
+	}
+	if got := d.RelayAt(epoch.Add(time.Minute)).Family; !slices.Equal(got, []directory.Digest{long}) {
+		t.Errorf("when one has run out: %v, want %v", got, long)
+	}
+	if got := d.RelayAt(epoch.Add(time.Hour)).Family; got != nil {
+		t.Errorf("when both have: %v", got)
 	}
 }

@@ -233,7 +233,7 @@ func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
 	entries := make([]directory.VoteEntry, len(fresh))
 	for i, r := range fresh {
 		entries[i] = directory.VoteEntry{
-			Relay:      r.descriptor.Relay(),
+			Relay:      r.descriptor.RelayAt(validAfter),
 			Published:  r.descriptor.Published,
 			Descriptor: r.descriptor.Digest(),
 		}
