@@ -170,6 +170,9 @@ func (v *view) batchOf(e *episode, list []arrival, u *usual, c census) (members 
 	for _, i := range b.members() {
 		chosen[i] = true
 	}
+	if len(chosen) < v.rules.Detection.Least { // families count once here too
+		return nil, ""
+	}
 	for _, a := range list {
 		if chosen[list[a.unit].subject] && a.hour >= from && a.hour < to {
 			members = append(members, a.subject)

@@ -32,7 +32,7 @@ const (
 type Subject struct {
 	admission.Relay
 	Seen      time.Time // when it was first seen, to the minute
-	DayOnly   bool      // Seen is known to the day only, as where it was adopted from a consensus
+	DayOnly   bool      // Seen is known to the day only: adopted from a consensus, or the authority had not run
 	Nickname  string
 	Version   string // platform line: program, version, system
 	Policy    string // exit policy in full, as text; "" for none
@@ -44,8 +44,9 @@ type Subject struct {
 	Rotations []int64 // and of its key changes
 }
 
-// A Group is a set of relays that seem to be one operator's. Its id is that of
-// the day it was found and stays when it grows.
+// A Group is a set of relays that seem to be one operator's. Its id stays when it
+// grows; it becomes the one that most of its members have in the consensus, which
+// is Subject.Group.
 type Group struct {
 	ID        directory.Digest
 	Code      string         // Batch or Cluster
@@ -85,6 +86,12 @@ func (d *Detector) Run(subjects []Subject, now time.Time, r *rules.Rules) []Grou
 	list, u, c := d.count(v, now)
 	v.compareWith(u, hourOf(now), r)
 	g := newRegistry(v, d.state.Groups, now.Unix())
+	renamed := g.adopt(d.state.Groups)
+	for i, e := range d.state.Episodes {
+		if name, ok := renamed[e.Group]; ok {
+			d.state.Episodes[i].Group = name
+		}
+	}
 	d.takeBatches(g, list, u, c, hourOf(now))
 	d.takeClusters(g)
 	d.state.Groups = g.list()

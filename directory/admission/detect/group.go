@@ -65,6 +65,37 @@ func oldestOf(list []known, n int) int {
 	return days[len(days)-1-n] + 1
 }
 
+// adopt gives groups the names that the consensus has for most of their listed
+// members, so that authorities that named a group differently at first agree.
+// renamed says which got another.
+func (g *registry) adopt(list []known) (renamed map[directory.Digest]directory.Digest) {
+	named := map[*known]map[directory.Digest]int{}
+	listed := map[*known]int{}
+	for i, k := range g.of {
+		if k == nil {
+			continue
+		}
+		listed[k]++
+		if named[k] == nil {
+			named[k] = map[directory.Digest]int{}
+		}
+		named[k][g.v.subjects[i].Group]++
+	}
+	renamed = map[directory.Digest]directory.Digest{}
+	for i := range list { // ascending by id: of two that would get one name the first does
+		k := &list[i]
+		for name, n := range named[k] {
+			if 2*n > listed[k] && !name.IsZero() && g.groups[name] == nil {
+				delete(g.groups, k.ID)
+				renamed[k.ID] = name
+				k.ID = name
+				g.groups[name] = k
+			}
+		}
+	}
+	return renamed
+}
+
 // find returns the index of a subject.
 func (v *view) find(id keys.RelayID) (int, bool) {
 	return slices.BinarySearchFunc(v.subjects, id, func(s Subject, id keys.RelayID) int { return bytes.Compare(s.ID[:], id[:]) })

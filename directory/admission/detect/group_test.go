@@ -252,3 +252,29 @@ func TestStrangersInTheHourAreLetOff(t *testing.T) {
 		}
 	}
 }
+
+// Authorities that named a group differently take the consensus's name for it.
+func TestGroupTakesTheNameInTheConsensus(t *testing.T) {
+	all := append(standing(start), siblings("lurker", 9, start)...)
+	d := detect.New(detect.Config{})
+	before := one(t, d.Run(all, start, defaults()), 9)
+	name := directory.Digest{7}
+	members := 0
+	for i := range all {
+		if slices.Contains(before.Members, all[i].ID) && members < 4 {
+			all[i].Group = name
+			members++
+		}
+	}
+	if g := one(t, d.Run(all, start.Add(time.Hour), defaults()), 9); g.ID != before.ID {
+		t.Error("renamed by four of nine")
+	}
+	for i := range all {
+		if slices.Contains(before.Members, all[i].ID) {
+			all[i].Group = name
+		}
+	}
+	if g := one(t, d.Run(all, start.Add(2*time.Hour), defaults()), 9); g.ID != name {
+		t.Errorf("the id is %v, want the consensus's", g.ID)
+	}
+}

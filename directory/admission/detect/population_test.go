@@ -275,27 +275,52 @@ func TestHonestArrivals(t *testing.T) {
 				}
 			}
 		}
+		neighbours := 0 // of one /24 with another of their group
 		for _, g := range groups {
 			t.Log(g.Code, len(g.Members), g.Window, g.Why)
+			neighbours += together(h.subjects, g.Members)
 		}
 		share := float64(n[1]+n[2]) / float64(n[0])
-		t.Logf("seed %d: of %d arrivals %d in batches, %d in clusters (%.2f %%), %.2f %% of their weight; %v a run", seed, n[0], n[1], n[2], 100*share, 100*float64(weight)/float64(total), took/time.Duration(runs))
+		t.Logf("seed %d: of %d arrivals %d in batches, %d in clusters (%.2f %%; all groups hold %d of one /24 with another member), %.2f %% of their weight; %v a run", seed, n[0], n[1], n[2], 100*share, neighbours, 100*float64(weight)/float64(total), took/time.Duration(runs))
 		if share > 0.05 {
 			t.Errorf("seed %d: %.3f of the arrivals in groups, want at most 0.05", seed, share)
 		}
 	}
 }
 
+// together counts the members that share a /24 with another.
+func together(list []detect.Subject, members []keys.RelayID) int {
+	in := map[keys.RelayID]bool{}
+	for _, id := range members {
+		in[id] = true
+	}
+	having := map[netip.Prefix]int{}
+	for _, s := range list {
+		if in[s.ID] {
+			p, _ := s.Addrs[0].Prefix(24)
+			having[p]++
+		}
+	}
+	n := 0
+	for _, c := range having {
+		if c > 1 {
+			n += c
+		}
+	}
+	return n
+}
+
 // An attack is a batch of relays made for a test.
 type attack struct {
 	name     string
-	linkable bool
+	linkable bool          // one make, few places: asserted
+	alike    bool          // one make
 	span     time.Duration // over which it arrives
 }
 
-// relays draws n of them. Linkable ones have one version, policy and port,
-// drawn from the honest newcomers, and stand in a /16 for every 50, at least
-// two; the others have each a newcomer's make and stand in a /16 for every two.
+// relays draws n of them. Those alike have one version, policy and port, drawn
+// from the honest newcomers, else each has a newcomer's. Linkable ones stand in a
+// /16 for every 50, at least two; the others in a /16 for every two.
 func (a attack) relays(rng *rand.Rand, n int, like []detect.Subject, at time.Time) []detect.Subject {
 	pick := func() detect.Subject { return like[rng.IntN(len(like))] }
 	model := pick()
@@ -310,7 +335,7 @@ func (a attack) relays(rng *rand.Rand, n int, like []detect.Subject, at time.Tim
 	var list []detect.Subject
 	for i := range n {
 		s := model
-		if !a.linkable {
+		if !a.alike {
 			s = pick()
 		}
 		r := ranges[rng.IntN(places)]
@@ -345,8 +370,9 @@ func TestInjectedBatches(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(5, 5))
 	for _, a := range []attack{
-		{"linkable", true, time.Hour}, {"linkable", true, 6 * time.Hour}, {"linkable", true, 20 * time.Hour},
-		{"hard", false, time.Hour}, {"hard", false, 6 * time.Hour}, {"hard", false, 20 * time.Hour},
+		{"linkable", true, true, time.Hour}, {"linkable", true, true, 6 * time.Hour}, {"linkable", true, true, 20 * time.Hour},
+		{"spread", false, true, time.Hour}, {"spread", false, true, 20 * time.Hour},
+		{"hard", false, false, time.Hour}, {"hard", false, false, 20 * time.Hour},
 	} {
 		for _, n := range []int{20, 50, 115} {
 			const trials = 3
