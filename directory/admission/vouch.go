@@ -23,9 +23,9 @@ type Voucher struct {
 //
 // An operator of depth 0 has a relay that served Vouch.Age days and that nobody
 // vouched for; one whose only such relays were let in by others is one deeper
-// than they, and its service counts from the voucher on. Operators of depth
-// Vouch.Depth vouch for nobody, and nobody does before the day on which it can
-// first have served so long. Each spends tokens ([purse]); vouchers are taken in
+// than they. Operators of depth Vouch.Depth vouch for nobody, and nobody does
+// before the day on which it can first have served so long: since it was first
+// listed, or else since it was let in. Each spends tokens ([purse]); vouchers are taken in
 // the order of depth, then Day, By and For. One for a relay that is let in
 // already, or for one's own, lets nobody in and costs nothing.
 //
@@ -101,8 +101,8 @@ func (v *vouching) seed() {
 	}
 }
 
-// stand notes that an operator has served so many days at that depth, all of
-// them since a day.
+// stand notes that an operator has served so many days at that depth. Only those
+// since a day count.
 func (v *vouching) stand(o int32, depth, served, since int) {
 	if served < v.rules.Vouch.Age || v.depth[o] < depth {
 		return
@@ -173,7 +173,7 @@ func (v *vouching) level(depth int) bool {
 	for _, x := range taken {
 		i := v.byID[x.For]
 		if o := v.ops.of[i]; o != none {
-			v.stand(o, depth+1, min(v.relays[i].Age, v.today-x.Day), x.Day)
+			v.stand(o, depth+1, v.relays[i].Age, x.Day)
 		}
 	}
 	return len(taken) > 0

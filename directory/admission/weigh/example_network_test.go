@@ -104,6 +104,9 @@ func TestNewcomersAloneCarryANetwork(t *testing.T) {
 	if res.Uncapped != [3]bool{true, true, true} {
 		t.Errorf("uncapped: %v", res.Uncapped)
 	}
+	if want := directory.Weights(1, 101, 201, 301); res.Weights != want { // plain sums, each from 1
+		t.Errorf("position weights %+v, want %+v", res.Weights, want)
+	}
 	for p, who := range []int{3, 1, 2} { // of both, of none, an exit
 		if res.Shares[who][p] == 0 {
 			t.Errorf("position %d: relay %d has nothing: %v", p, who, res.Shares)
@@ -191,20 +194,36 @@ func TestOneAttackerIsUnderTheCapOfEachDimension(t *testing.T) {
 	}
 }
 
-// A voucher lets in a chain of others, who share one cap, the root's.
+// The most that one bad operator can let in over three years, each with twenty
+// times the weight of others: all of them share one cap, the root's.
 func TestSubtreeOfAVoucherIsUnderItsCap(t *testing.T) {
-	relays := peace(600)
+	r, relays := old(), peace(600)
 	relays[1].Family = []directory.Digest{digest(1)} // the root
-	for i := range 200 {
-		x := aged(10_000+i, 100+i, directory.Guard|directory.Exit*directory.Flags(i%2), 20_000)
-		x.First = today - 100 - 10*i
-		x.Family, x.Voucher = []directory.Digest{digest(i + 2)}, digest(1+i/3) // three children each
-		relays = append(relays, x)
+	relays[1].First, relays[1].Age = today-1500, 1500
+	vouchers, honest := []admission.Voucher(nil), len(relays)
+	var vouch func(by, since, depth int) // since: days ago
+	vouch = func(by, since, depth int) {
+		for ; since >= 0 && depth < r.Vouch.Depth; since -= r.Vouch.Every {
+			child := len(relays)
+			x := aged(child, since, directory.Guard|directory.Exit*directory.Flags(child%2), 20_000)
+			x.Family = []directory.Digest{digest(child)}
+			relays = append(relays, x)
+			vouchers = append(vouchers, admission.Voucher{By: digest(by), For: x.ID, Day: today - since})
+			vouch(child, since-r.Vouch.Age, depth+1)
+		}
 	}
-	r := old()
+	vouch(1, 3*365, 0)
+	letIn := admission.Vouched(relays, vouchers, today, nil, r)
+	for i := range relays {
+		relays[i].Voucher = letIn[relays[i].ID]
+	}
+	bad := len(relays) - honest
+	if len(letIn) != bad || bad < 200 {
+		t.Fatalf("%d of %d are let in", len(letIn), bad)
+	}
 	res := weigh.Explain(relays, r, today)
 	for p := range directory.Position(3) {
-		if got, most := share(res.Shares, 200, p), uint64(r.Caps[rules.ByVoucher][p]); got > most || got < most/2 {
+		if got, most := share(res.Shares, bad, p), uint64(r.Caps[rules.ByVoucher][p]); got > most || got < most/2 {
 			t.Errorf("%d permille of position %d, cap %d", got, p, most)
 		}
 	}

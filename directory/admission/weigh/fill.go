@@ -100,8 +100,8 @@ func (f *filler) someExceeds(p, q uint64) bool {
 
 func exceeds(sum, level uint64) bool { return sum > level && sum-level > level>>slackBits }
 
-// level returns how many of the greatest groups are cut, and to what; 0 if there
-// would be nothing else left.
+// level returns how many of the greatest groups are cut, and to what; to 0 if
+// there would be nothing else left.
 func (f *filler) level(p, q uint64) (k int, level uint64) {
 	rest := f.total
 	for {
@@ -113,9 +113,6 @@ func (f *filler) level(p, q uint64) (k int, level uint64) {
 		}
 		rest -= f.sums[f.order[k]]
 		k++
-	}
-	if rest == 0 {
-		return 0, 0
 	}
 	return k, level
 }
