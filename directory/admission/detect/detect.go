@@ -60,7 +60,7 @@ type Group struct {
 
 // A Config is what the detector has to know of the network.
 type Config struct {
-	Usable        time.Time // the network began to be usable: relays first seen before are founders, never judged by arrivals
+	Usable        time.Time // the network began to be usable: relays first seen by then are founders, never judged by arrivals
 	SharedSubnets bool      // the network file lets relays share subnets: addresses are no evidence
 }
 

@@ -89,66 +89,89 @@ func (l *linker) clusters(of []int) [][]int {
 	return sets
 }
 
-// tree joins the two nearest nodes again and again, down to the floor. Nearest
-// neighbours are kept, so that it takes about the square of the number of
-// subjects.
+// tree joins the two nearest nodes again and again, down to the floor.
 func (l *linker) tree(of []int) []node {
+	t := l.newTree(of)
+	for {
+		a, b := t.closest()
+		if a < 0 || float64(t.bits[a*t.n+b]) < l.floor {
+			return t.nodes
+		}
+		t.join(a, b)
+	}
+}
+
+// A tree in the making has n slots, of which each holds a node or nothing. The
+// nearest of each slot is kept, so that all joins together take about n² steps.
+type tree struct {
+	n       int
+	nodes   []node
+	bits    []float32 // mean evidence between the nodes of two slots, n·n
+	slot    []int     // the node in each slot, -1: none
+	nearest []int     // the slot nearest to each, -1: none
+}
+
+// newTree compares all of the subjects, a leaf each.
+func (l *linker) newTree(of []int) *tree {
 	n := len(of)
-	nodes := make([]node, n, 2*n)
-	bits := make([]float32, n*n) // between the nodes alive, by slot
+	t := &tree{n: n, nodes: make([]node, n, 2*n), bits: make([]float32, n*n), slot: make([]int, n), nearest: make([]int, n)}
 	for i := range of {
-		nodes[i] = node{left: -1, right: -1, members: []int{of[i]}}
+		t.nodes[i] = node{left: -1, right: -1, members: []int{of[i]}}
+		t.slot[i] = i
 		for j := range i {
 			e := float32(l.v.evidence(of[i], of[j]))
-			bits[i*n+j], bits[j*n+i] = e, e
-		}
-	}
-	slot := make([]int, n) // the node in each slot, -1 none
-	best := make([]int, n) // the nearest slot
-	for i := range slot {
-		slot[i] = i
-	}
-	nearest := func(i int) {
-		best[i] = -1
-		for j := range n {
-			if j != i && slot[j] >= 0 && (best[i] < 0 || bits[i*n+j] > bits[i*n+best[i]]) {
-				best[i] = j
-			}
+			t.bits[i*n+j], t.bits[j*n+i] = e, e
 		}
 	}
 	for i := range n {
-		nearest(i)
+		t.find(i)
 	}
-	for {
-		a := -1
-		for i := range n {
-			if slot[i] >= 0 && best[i] >= 0 && (a < 0 || bits[i*n+best[i]] > bits[a*n+best[a]]) {
-				a = i
-			}
+	return t
+}
+
+// find looks for the slot nearest to i.
+func (t *tree) find(i int) {
+	best, row := -1, t.bits[i*t.n:(i+1)*t.n]
+	for j, node := range t.slot {
+		if j != i && node >= 0 && (best < 0 || row[j] > row[best]) {
+			best = j
 		}
-		if a < 0 || float64(bits[a*n+best[a]]) < l.floor {
-			return nodes
+	}
+	t.nearest[i] = best
+}
+
+// closest returns the two slots that are nearest to each other, -1 if there are
+// not two.
+func (t *tree) closest() (a, b int) {
+	a, b = -1, -1
+	for i, node := range t.slot {
+		if j := t.nearest[i]; node >= 0 && j >= 0 && (a < 0 || t.bits[i*t.n+j] > t.bits[a*t.n+b]) {
+			a, b = i, j
 		}
-		b := best[a]
-		p, q := &nodes[slot[a]], &nodes[slot[b]]
-		wp, wq := float32(len(p.members)), float32(len(q.members))
-		nodes = append(nodes, node{left: slot[a], right: slot[b], height: float64(bits[a*n+b]), members: slices.Concat(p.members, q.members)})
-		slot[a], slot[b] = len(nodes)-1, -1
-		for j := range n {
-			if j != a && slot[j] >= 0 {
-				e := (wp*bits[a*n+j] + wq*bits[b*n+j]) / (wp + wq)
-				bits[a*n+j], bits[j*n+a] = e, e
-			}
+	}
+	return a, b
+}
+
+// join puts a node that holds those of two slots in the first.
+func (t *tree) join(a, b int) {
+	p, q := t.nodes[t.slot[a]].members, t.nodes[t.slot[b]].members
+	t.nodes = append(t.nodes, node{left: t.slot[a], right: t.slot[b], height: float64(t.bits[a*t.n+b]), members: slices.Concat(p, q)})
+	t.slot[a], t.slot[b] = len(t.nodes)-1, -1
+	wp, wq := float32(len(p)), float32(len(q))
+	for j, node := range t.slot {
+		if j != a && node >= 0 {
+			e := (wp*t.bits[a*t.n+j] + wq*t.bits[b*t.n+j]) / (wp + wq)
+			t.bits[a*t.n+j], t.bits[j*t.n+a] = e, e
 		}
-		nearest(a)
-		for j := range n {
-			if j != a && slot[j] >= 0 {
-				if best[j] == a || best[j] == b {
-					nearest(j)
-				} else if bits[j*n+a] > bits[j*n+best[j]] {
-					best[j] = a
-				}
-			}
+	}
+	t.find(a)
+	for j, node := range t.slot {
+		switch {
+		case j == a || node < 0:
+		case t.nearest[j] == a || t.nearest[j] == b:
+			t.find(j)
+		case t.bits[j*t.n+a] > t.bits[j*t.n+t.nearest[j]]:
+			t.nearest[j] = a
 		}
 	}
 }

@@ -1,3 +1,8 @@
+//go:build !race
+
+// One goroutine does all of this: there is nothing to race, and it would take
+// ten times as long.
+
 package detect_test
 
 import (

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"tunic/directory"
 	"tunic/directory/rules"
@@ -73,8 +74,11 @@ type view struct {
 	chance   int               // leading bits that two of that many identities share by chance
 }
 
-// founder reports whether a subject was there before the network was usable.
-func (v *view) founder(s *Subject) bool { return s.Seen.Before(v.config.Usable) }
+// founder reports whether a subject was there before the network was usable, or
+// came in that minute.
+func (v *view) founder(s *Subject) bool {
+	return s.Seen.Before(v.config.Usable.Truncate(time.Minute).Add(time.Minute))
+}
 
 // sorted copies the subjects in the order of their identities; of equal ones the
 // one seen first stays.
