@@ -5,22 +5,25 @@ import (
 	"time"
 
 	"tunic/client/path"
+	"tunic/directory"
 	"tunic/directory/keys"
 )
 
 // Status is what a client tells its user about itself. It holds no destination.
 type Status struct {
-	Phase     Phase           `json:"phase"`
-	Percent   int             `json:"percent"`
-	Problem   string          `json:"problem,omitempty"` // the last thing that stood in the way, while it does
-	Network   string          `json:"network"`
-	Consensus ConsensusStatus `json:"consensus"`
-	Guards    []GuardStatus   `json:"guards"`
-	Circuits  []CircuitStatus `json:"circuits"`
-	Links     []LinkStatus    `json:"links"`
-	Waiting   int             `json:"waiting"` // requests without a circuit yet
-	Read      uint64          `json:"read"`    // bytes of streams, from the network
-	Written   uint64          `json:"written"` // and into it
+	Phase     Phase            `json:"phase"`
+	Percent   int              `json:"percent"`
+	Problem   string           `json:"problem,omitempty"` // the last thing that stood in the way, while it does
+	Network   string           `json:"network"`
+	Consensus ConsensusStatus  `json:"consensus"`
+	Guards    []GuardStatus    `json:"guards"`
+	Draws     DrawStatus       `json:"draws"`
+	Exposure  []ExposureStatus `json:"exposure,omitempty"` // the greatest ones, the greatest first
+	Circuits  []CircuitStatus  `json:"circuits"`
+	Links     []LinkStatus     `json:"links"`
+	Waiting   int              `json:"waiting"` // requests without a circuit yet
+	Read      uint64           `json:"read"`    // bytes of streams, from the network
+	Written   uint64           `json:"written"` // and into it
 }
 
 // ConsensusStatus describes the consensus in use; all zero if there is none.
@@ -30,6 +33,7 @@ type ConsensusStatus struct {
 	ValidUntil time.Time `json:"valid_until,omitzero"`
 	Expired    bool      `json:"expired,omitempty"` // beyond ValidUntil, within the grace
 	Relays     int       `json:"relays"`
+	Relaxed    []string  `json:"relaxed,omitempty"` // rules that it relaxes
 	NextFetch  time.Time `json:"next_fetch,omitzero"`
 }
 
@@ -41,6 +45,55 @@ type GuardStatus struct {
 	Primary   bool         `json:"primary"`
 	Confirmed bool         `json:"confirmed"` // has carried traffic
 	RetryAt   time.Time    `json:"retry_at,omitzero"`
+	Expires   time.Time    `json:"expires,omitzero"` // when another takes its place, at the earliest
+	// Kept says that the relay would not be chosen as a guard today, and carries
+	// circuits for some days more because it has until now.
+	Kept       bool              `json:"kept,omitempty"`
+	Quarantine *QuarantineStatus `json:"quarantine,omitempty"`
+	Groups     GroupStatus       `json:"groups"`
+}
+
+// QuarantineStatus is why a relay is in quarantine.
+type QuarantineStatus struct {
+	Code  string    `json:"code"`
+	Until time.Time `json:"until"`
+}
+
+// GroupStatus is what a relay has in common with others. No circuit has two
+// relays of one family, inferred group, voucher or subnet, nor, in a network of
+// full size, of one AS.
+type GroupStatus struct {
+	Families []string       `json:"families,omitempty"`
+	Inferred string         `json:"inferred,omitempty"` // the group that it was found to behave as one with
+	Voucher  string         `json:"voucher,omitempty"`  // the family that vouched for it
+	Subnets  []netip.Prefix `json:"subnets,omitempty"`
+	AS       uint32         `json:"as,omitempty"`
+	Country  string         `json:"country,omitempty"`
+	Cohort   string         `json:"cohort,omitempty"` // first day of the epoch in which it was first listed
+}
+
+// DrawStatus is how many guards were newly used, or passed over, and how many
+// may be; a limit of 0 is none.
+type DrawStatus struct {
+	Day        int       `json:"day"`
+	Month      int       `json:"month"`
+	Year       int       `json:"year"`
+	DayLimit   int       `json:"day_limit"`
+	MonthLimit int       `json:"month_limit"`
+	YearLimit  int       `json:"year_limit"`
+	HeldUntil  time.Time `json:"held_until,omitzero"` // no circuit before, unless a known guard returns
+}
+
+// ExposureStatus is what one group of relays may see of this client in a year, if
+// it is one hand: a bound on the probability that it has the guard and the exit of
+// one circuit.
+type ExposureStatus struct {
+	By    string  `json:"by"` // cohort, country, as
+	Name  string  `json:"name"`
+	Guard float64 `json:"guard"` // its share of the guards
+	Exit  float64 `json:"exit"`  // and of the exits
+	Held  bool    `json:"held"`  // one of the client's guards is of the group
+	Year  float64 `json:"year"`
 }
 
 // CircuitStatus describes one circuit.
@@ -79,6 +132,8 @@ func (c *Client) Status() Status {
 	defer c.mu.Unlock()
 	s.Waiting = len(c.pool.waiters)
 	s.Consensus = c.consensusStatus(now)
+	s.Draws = DrawStatus(c.guards.Budget(now))
+	s.Exposure = c.exposure()
 	for _, g := range c.guards.List() {
 		s.Guards = append(s.Guards, c.guardStatus(g))
 	}
@@ -94,20 +149,81 @@ func (c *Client) consensusStatus(now time.Time) ConsensusStatus {
 	}
 	k := c.view.Consensus()
 	return ConsensusStatus{ValidAfter: k.ValidAfter, FreshUntil: k.FreshUntil, ValidUntil: k.ValidUntil,
-		Expired: !now.Before(k.ValidUntil), Relays: len(k.Relays), NextFetch: c.nextFetch}
+		Expired: !now.Before(k.ValidUntil), Relays: len(k.Relays), Relaxed: k.Relaxed, NextFetch: c.nextFetch}
 }
 
 func (c *Client) guardStatus(g path.GuardInfo) GuardStatus {
-	s := GuardStatus{ID: g.ID, State: g.Reach.String(), Primary: g.Primary, Confirmed: !g.Confirmed.IsZero(), RetryAt: g.RetryAt}
+	s := GuardStatus{ID: g.ID, State: g.Reach.String(), Primary: g.Primary, Confirmed: !g.Confirmed.IsZero(), RetryAt: g.RetryAt,
+		Expires: g.Expires, Kept: g.Listed && !g.Fit}
 	if !g.Listed {
 		s.State = "unlisted"
 	}
-	if c.view != nil {
-		if r := c.view.Consensus().Relay(g.ID); r != nil {
-			s.Nickname = r.Nickname
+	if c.view == nil {
+		return s
+	}
+	r := c.view.Consensus().Relay(g.ID)
+	if r == nil {
+		return s
+	}
+	s.Nickname = r.Nickname
+	if q := r.Quarantine; q.Code != "" {
+		s.Quarantine = &QuarantineStatus{q.Code, q.Until}
+	}
+	s.Groups = groupsOf(r)
+	s.Groups.Cohort = g.Cohort
+	return s
+}
+
+// groupsOf names what a relay has in common with others.
+func groupsOf(r *directory.Relay) GroupStatus {
+	name := func(d directory.Digest) string {
+		if d.IsZero() {
+			return ""
 		}
+		return d.String()
+	}
+	s := GroupStatus{Inferred: name(r.Group), Voucher: name(r.Voucher), AS: r.AS, Country: r.Country}
+	for _, f := range r.Family {
+		s.Families = append(s.Families, f.String())
+	}
+	for _, a := range r.Addrs {
+		s.Subnets = append(s.Subnets, directory.Subnet(a.Addr()))
 	}
 	return s
+}
+
+const (
+	// yearlyCircuits is how many circuits a client is taken to use in a year: one
+	// after the other, each for as long as it takes new streams.
+	yearlyCircuits = int(365 * 24 * time.Hour / maxDirtiness)
+	maxExposures   = 5 // our choice: listed
+)
+
+// exposure returns the greatest exposures, worked out once for each state of the
+// guards under one consensus. mu is held.
+func (c *Client) exposure() []ExposureStatus {
+	if c.view == nil {
+		return nil
+	}
+	if k := &c.exposed; k.view == c.view && k.revision == c.guards.Revision() {
+		return k.list
+	}
+	var list []ExposureStatus
+	for _, e := range c.view.Groups(yearlyCircuits, c.guards) {
+		if len(list) == maxExposures {
+			break
+		}
+		list = append(list, ExposureStatus{By: e.By.String(), Name: e.Name, Guard: e.Guard, Exit: e.Exit, Held: e.Held, Year: e.Year})
+	}
+	c.exposed = exposed{c.view, c.guards.Revision(), list}
+	return list
+}
+
+// exposed is what exposure returned last, and for what.
+type exposed struct {
+	view     *path.View
+	revision uint64
+	list     []ExposureStatus
 }
 
 func (e *entry) describe(now time.Time) CircuitStatus {

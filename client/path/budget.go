@@ -63,13 +63,7 @@ func (g *Guards) cost(s *guard) int {
 // before it.
 func (g *Guards) affords(n int, today int32) bool {
 	r := g.rules()
-	var used, month, year int
-	for _, d := range g.draws {
-		ago := today - d.day
-		used += count(ago < 1 && d.used)
-		month += count(ago < 30)
-		year += count(ago < 365)
-	}
+	used, month, year := g.spent(today)
 	within := func(n, limit int) bool { return limit == 0 || n <= limit }
 	return within(used+1, r.NewPerDay) && within(month+n, r.NewPerMonth) && within(year+n, r.NewPerYear)
 }
@@ -134,4 +128,36 @@ func (g *Guards) renewal(s *guard, now time.Time) time.Time {
 		}
 	}
 	return time.Unix(int64(today)*int64(day/time.Second), 0).UTC()
+}
+
+// Budget is how much of the draw budget is spent: guards newly used, or passed
+// over, and the network's limits; a limit of 0 is none.
+type Budget struct {
+	Day, Month, Year                int
+	DayLimit, MonthLimit, YearLimit int
+	HeldUntil                       time.Time // until when it keeps the client from guards that it needs; zero if it does not
+}
+
+// Budget returns how much of the draw budget is spent.
+func (g *Guards) Budget(now time.Time) Budget {
+	if g.view == nil {
+		return Budget{}
+	}
+	r := g.rules()
+	b := Budget{DayLimit: r.NewPerDay, MonthLimit: r.NewPerMonth, YearLimit: r.NewPerYear}
+	b.Day, b.Month, b.Year = g.spent(dayOf(now))
+	b.HeldUntil, _ = g.Held(now)
+	return b
+}
+
+// spent counts the draws of a day, of 30 days and of 365; of the day those alone
+// that were used.
+func (g *Guards) spent(today int32) (used, month, year int) {
+	for _, d := range g.draws {
+		ago := today - d.day
+		used += count(ago < 1 && d.used)
+		month += count(ago < 30)
+		year += count(ago < 365)
+	}
+	return used, month, year
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"time"
 
 	"tunic/directory"
 	"tunic/directory/rules"
@@ -290,10 +289,4 @@ func (v *View) Groups(circuits int, g *Guards) []GroupExposure {
 		return cmp.Or(cmp.Compare(b.Year, a.Year), cmp.Compare(a.By, b.By), cmp.Compare(a.Name, b.Name))
 	})
 	return list
-}
-
-// cohortName names an epoch by its first day.
-func (v *View) cohortName(c int32) string {
-	first := int64(c-1) * int64(v.rules.EpochDays)
-	return time.Unix(first*int64(day/time.Second), 0).UTC().Format(dayLayout)
 }

@@ -84,13 +84,24 @@ func parentsOf(relays []directory.Relay) map[directory.Digest]directory.Digest {
 	return parents
 }
 
-// cohort returns the epoch of a relay's first listing, 0 if that is not known or
-// so long ago that it says nothing any more.
+// cohort returns the epoch of a relay's first listing as the caps on shares count
+// it, apart for those that somebody vouched for; 0 if the day is not known, or the
+// relay has served so long that it says nothing any more.
 func (v *View) cohort(r *directory.Relay) int32 {
-	if r.FirstListed.IsZero() || v.consensus.ValidAfter.Sub(r.FirstListed) >= time.Duration(v.rules.CohortAge)*day {
+	if r.FirstListed.IsZero() || r.Age >= v.rules.CohortAge {
 		return 0
 	}
-	return dayOf(r.FirstListed)/int32(v.rules.EpochDays) + 1
+	return 2*(dayOf(r.FirstListed)/int32(v.rules.EpochDays)+1) + int32(count(r.Voucher != directory.Digest{}))
+}
+
+// cohortName names an epoch by its first day.
+func (v *View) cohortName(c int32) string {
+	first := int64(c/2-1) * int64(v.rules.EpochDays)
+	name := time.Unix(first*int64(day/time.Second), 0).UTC().Format(dayLayout)
+	if c%2 == 1 {
+		name += " vouched"
+	}
+	return name
 }
 
 // dayOf counts the days from 1970, in UTC.

@@ -26,7 +26,8 @@ func idOf(name string) keys.RelayID { return sha256.Sum256([]byte(name)) }
 // draw makes a consensus from a drawing: a relay a line, its name, address and
 // bandwidth, which is its share of each position that it may have, then flags
 // (guard, down, invalid), ports=SUMMARY, family=NAMES, group=NAME, voucher=NAME,
-// as=NUMBER and listed=DATE. Its rules are those of a test network.
+// as=NUMBER and listed=DATE,
+// since when it has served. Its rules are those of a test network.
 func draw(t testing.TB, drawing string) *directory.Consensus {
 	t.Helper()
 	var c directory.Consensus
@@ -100,7 +101,7 @@ func apply(t testing.TB, r *directory.Relay, word string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.FirstListed = at
+		r.FirstListed, r.Age = at, int(start.Sub(at)/day)
 	default:
 		t.Fatalf("unknown word %q", word)
 	}
@@ -128,6 +129,7 @@ func big(t testing.TB, n int, rng *rand.Rand) *directory.Consensus {
 	for i := range n {
 		r := directory.Relay{ID: idOf(fmt.Sprint("relay", i)), Nickname: fmt.Sprint("relay", i), Weight: uint64(10 * (1 + rng.ExpFloat64()*2000)),
 			Flags: directory.Running | directory.Valid, FirstListed: start.AddDate(0, 0, -rng.IntN(1500)).Truncate(day)}
+		r.Age = int(start.Sub(r.FirstListed) / day)
 		a := netip.AddrFrom4([4]byte{byte(20 + i/256%200), byte(i), byte(rng.Uint32()), byte(rng.Uint32())})
 		r.Addrs = []netip.AddrPort{netip.AddrPortFrom(a, 443)}
 		if rng.IntN(3) == 0 {

@@ -17,6 +17,7 @@ type GuardInfo struct {
 	Expires   time.Time // the end of its life
 	Confirmed time.Time // zero: never used; set back by a random time, as stored
 	RetryAt   time.Time // when an unreachable guard is tried again; zero otherwise
+	Cohort    string    // first day of the epoch in which it was first listed; "" if that says nothing any more
 }
 
 // List describes the guards in the order in which they are tried, then those
@@ -26,6 +27,9 @@ func (g *Guards) List() []GuardInfo {
 	add := func(s *guard) {
 		info := GuardInfo{ID: s.id, Listed: s.listed(), Fit: s.fit, Primary: slices.Contains(g.primary, s), Reach: s.reach(),
 			Expires: s.expires.time(), Confirmed: s.confirmed.time()}
+		if s.node >= 0 && g.view.nodes[s.node].cohort != 0 {
+			info.Cohort = g.view.cohortName(g.view.nodes[s.node].cohort)
+		}
 		if s.reach() == Unreachable {
 			info.RetryAt = s.contact.retryAt
 		}

@@ -51,6 +51,9 @@ func printClient(w io.Writer, s *client.Status, authorities map[string]string, u
 			state = "EXPIRED at " + clock(c.ValidUntil)
 		}
 		fmt.Fprintf(w, "consensus: %d relays, valid after %s, %s", c.Relays, clock(c.ValidAfter), state)
+		if len(c.Relaxed) > 0 {
+			fmt.Fprintf(w, ", rules relaxed: %s", strings.Join(c.Relaxed, " "))
+		}
 		if !c.NextFetch.IsZero() {
 			fmt.Fprintf(w, ", next fetch in %v", rounded(c.NextFetch.Sub(now)))
 		}
@@ -61,7 +64,7 @@ func printClient(w io.Writer, s *client.Status, authorities map[string]string, u
 		open += c.Streams
 	}
 	fmt.Fprintf(w, "streams: %d open, %d requests wait; %s\n", open, s.Waiting, traffic(s.Read, s.Written, up))
-	table(w, "guards", guardRows(s, now))
+	printGuards(w, s, now)
 	names := names(s, authorities)
 	var links []string
 	for _, l := range s.Links {
@@ -79,6 +82,99 @@ func printClient(w io.Writer, s *client.Status, authorities map[string]string, u
 	table(w, "circuits", circuits)
 }
 
+// printGuards tells of a client's guards, what they have in common with other
+// relays, and how much of the client any group of relays may come to see.
+func printGuards(w io.Writer, s *client.Status, now time.Time) {
+	table(w, "guards", guardRows(s, now))
+	if d := s.Draws; d.DayLimit > 0 || d.MonthLimit > 0 || d.YearLimit > 0 {
+		fmt.Fprintf(w, "new guards: %s today, %s in 30 days, %s in a year", of(d.Day, d.DayLimit), of(d.Month, d.MonthLimit), of(d.Year, d.YearLimit))
+		if d.HeldUntil.After(now) {
+			fmt.Fprintf(w, "; NO OTHER before %s, see docs/running-a-client.md", clock(d.HeldUntil))
+		}
+		fmt.Fprintln(w)
+	}
+	table(w, "groups of the guards in use", groupRows(s))
+	table(w, "exposure to one group in a year, at most", exposureRows(s))
+}
+
+// of writes how much of a limit is spent; a limit of 0 is none.
+func of(n, limit int) string {
+	if limit == 0 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d of %d", n, limit)
+}
+
+// groupRows tells what the guards that are or may be in use have in common with
+// others, and why one is in quarantine.
+func groupRows(s *client.Status) (rows []string) {
+	for _, g := range s.Guards {
+		if !g.Primary && !g.Confirmed {
+			continue
+		}
+		name := cmp.Or(g.Nickname, g.ID.String())
+		if list := groupNames(g.Groups); len(list) > 0 {
+			rows = append(rows, name+"\t"+strings.Join(list, ", "))
+		}
+		if q := g.Quarantine; q != nil {
+			rows = append(rows, fmt.Sprintf("%s\tIN QUARANTINE until %s (%s): %s", name, clock(q.Until), q.Code, quarantineReason(q.Code)))
+		}
+	}
+	return rows
+}
+
+func groupNames(g client.GroupStatus) (list []string) {
+	for _, p := range g.Subnets {
+		list = append(list, p.String())
+	}
+	if g.AS != 0 {
+		list = append(list, fmt.Sprint("AS", g.AS))
+	}
+	if g.Country != "" {
+		list = append(list, g.Country)
+	}
+	for _, f := range g.Families {
+		list = append(list, "family "+short(f))
+	}
+	if g.Inferred != "" {
+		list = append(list, "found to be of group "+short(g.Inferred))
+	}
+	if g.Voucher != "" {
+		list = append(list, "vouched for by family "+short(g.Voucher))
+	}
+	if g.Cohort != "" {
+		list = append(list, "newcomer of "+g.Cohort)
+	}
+	return list
+}
+
+// short is enough of a digest to tell a few apart; --json has all of it.
+func short(digest string) string { return digest[:min(len(digest), 10)] }
+
+// quarantineReason says what the code of a quarantine means.
+func quarantineReason(code string) string {
+	switch code {
+	case "batch":
+		return "it arrived with more relays at once than the usual rate explains"
+	case "cluster":
+		return "it has more in common with some other relays than chance explains"
+	case "manual":
+		return "a majority of the authorities' operators decided so"
+	}
+	return "see docs/protocol.md, Quarantine"
+}
+
+func exposureRows(s *client.Status) (rows []string) {
+	for _, e := range s.Exposure {
+		row := fmt.Sprintf("%s %s\t%.1f %% of guards, %.1f %% of exits\t%.1f %%", e.By, e.Name, 100*e.Guard, 100*e.Exit, 100*e.Year)
+		if e.Held {
+			row += "\tone of your guards is of it"
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
 func guardRows(s *client.Status, now time.Time) (rows []string) {
 	for _, g := range s.Guards {
 		marks := g.State
@@ -87,6 +183,9 @@ func guardRows(s *client.Status, now time.Time) (rows []string) {
 		}
 		if g.Confirmed {
 			marks += ", confirmed"
+		}
+		if g.Kept {
+			marks += ", kept for some days: it would not be chosen any more"
 		}
 		if g.RetryAt.After(now) {
 			marks += fmt.Sprintf(", tried again in %v", rounded(g.RetryAt.Sub(now)))
