@@ -33,7 +33,7 @@ func TestStatusOfGuards(t *testing.T) {
 			}
 		}
 		w.publish(relays)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(w.file.Timing.Period * 5 / 2) // so that it has the new one
 		s := c.Status()
 		g := s.Guards[0]
 		if !g.Kept || !g.Primary || g.Quarantine == nil || g.Quarantine.Code != "cluster" || !g.Quarantine.Until.Equal(until) {
