@@ -148,38 +148,85 @@ func (b *batch) likeness() string {
 	return "alike in " + strings.Join(names, ", ")
 }
 
+// A stretch is the arrivals of an episode, and of as much time before and after
+// it.
+type stretch struct {
+	from, to int // hours
+	width    int // of a part, hours
+	units    []int
+	hours    []int // in which they arrived
+}
+
+func (v *view) stretchOf(e *episode, list []arrival) stretch {
+	pad := min(e.Window, 24)
+	s := stretch{from: e.From - pad, to: e.To + pad}
+	s.width = (s.to - s.from + mostBins - 1) / mostBins
+	for _, a := range list {
+		if a.event && a.hour >= s.from && a.hour < s.to {
+			s.units, s.hours = append(s.units, a.subject), append(s.hours, a.hour)
+		}
+	}
+	return s
+}
+
+// parts returns in which part of the time each unit arrived, and how many there
+// are.
+func (s *stretch) parts() (parts []int32, n int) {
+	for _, h := range s.hours {
+		parts = append(parts, int32((h-s.from)/s.width))
+	}
+	return parts, (s.to - s.from + s.width - 1) / s.width
+}
+
+// odds returns those of each unit: the episode's own, and those of the time
+// around it.
+func (s *stretch) odds(v *view, e *episode, u *usual, c census) []float64 {
+	odds := make([]float64, len(s.units))
+	inside := func(h int) bool { return h >= e.From && h < e.To }
+	for _, core := range [...]bool{true, false} {
+		hours := float64(e.To - e.From)
+		if !core {
+			hours = float64(s.to-s.from) - hours
+		}
+		var units, at []int
+		for k, h := range s.hours {
+			if inside(h) == core {
+				units, at = append(units, s.units[k]), append(at, k)
+			}
+		}
+		f := u.fit(e.Window, s.from, v.rules.Detection.TrailingDays*24, hours)
+		for k, o := range v.oddsOf(units, f, c) {
+			odds[at[k]] = o
+		}
+	}
+	return odds
+}
+
 // batchOf finds the members of an episode's batch, families in full. list is of
 // all late arrivals.
 func (v *view) batchOf(e *episode, list []arrival, u *usual, c census) (members []int, why string) {
-	pad := min(e.Window, 24)
-	from, to := e.From-pad, e.To+pad
-	width := (to - from + mostBins - 1) / mostBins
-	var units []int
-	var parts []int32
-	for _, a := range list {
-		if a.event && a.hour >= from && a.hour < to {
-			units, parts = append(units, a.subject), append(parts, int32((a.hour-from)/width))
-		}
-	}
-	f := u.fit(e.Window, from, v.rules.Detection.TrailingDays*24, float64(to-from))
-	if len(units) < v.rules.Detection.Least {
+	s := v.stretchOf(e, list)
+	least := v.rules.Detection.Least
+	if len(s.units) < least {
 		return nil, ""
 	}
-	b := v.newBatch(units, parts, (to-from+width-1)/width, v.oddsOf(units, f, c), v.reference(from, to))
+	parts, bins := s.parts()
+	b := v.newBatch(s.units, parts, bins, s.odds(v, e, u, c), v.reference(s.from, s.to))
 	chosen := map[int]bool{}
 	for _, i := range b.members() {
 		chosen[i] = true
 	}
-	if len(chosen) < v.rules.Detection.Least { // families count once here too
+	if len(chosen) < least { // families count once here too
 		return nil, ""
 	}
 	for _, a := range list {
-		if chosen[list[a.unit].subject] && a.hour >= from && a.hour < to {
+		if chosen[list[a.unit].subject] && a.hour >= s.from && a.hour < s.to {
 			members = append(members, a.subject)
 		}
 	}
 	slices.Sort(members)
-	return members, fmt.Sprintf("%d arrivals in %d hours where %.1f are usual; %s", len(units), to-from, f.mean, b.likeness())
+	f := u.fit(e.Window, s.from, v.rules.Detection.TrailingDays*24, float64(s.to-s.from))
+	return members, fmt.Sprintf("%d arrivals in %d hours where %.1f are usual; %s", len(s.units), s.to-s.from, f.mean, b.likeness())
 }
 
 // reference lists whom an episode's arrivals are compared with: those who came
