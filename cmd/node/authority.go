@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/admission/origin"
 	"tunic/directory/authority"
 	"tunic/directory/keys"
 	"tunic/relay"
@@ -38,6 +39,12 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 		return err
 	}
 	most := cfg.queueMemory()
+	var origins *origin.Table
+	if cfg.ASTable != "" {
+		if origins, err = origin.Open(cfg.ASTable); err != nil {
+			return fmt.Errorf("as_table: %w", err)
+		}
+	}
 	links, _ := shareFiles(openFiles(), false)
 	r, err := relay.New(relay.Config{
 		MaxMemory: most, MaxLinks: links, Release: o.tuneMemory(most),
@@ -48,7 +55,7 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 		return err
 	}
 	a, err := authority.New(authority.Config{
-		Network: network, Keys: set, Dir: cfg.State, Pool: r.Pool(), Params: params, Log: o.Log,
+		Network: network, Keys: set, Dir: cfg.State, Pool: r.Pool(), Origins: origins, Params: params, Log: o.Log,
 	})
 	if err != nil {
 		return errors.Join(err, r.Close())
@@ -64,7 +71,7 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 	err = runRelay(ctx, r, newStatus("authority", network), cfg.State, o, func(s *Status) {
 		as := a.Status()
 		s.Authority = &as
-	}, func() error { return errNoReload })
+	}, func() error { return errNoReload }, operate(a))
 	cancel()
 	if e := <-voted; e != nil && !errors.Is(e, context.Canceled) {
 		err = errors.Join(err, e)

@@ -77,6 +77,18 @@ type AuthorityConfig struct {
 	Listen   []netip.AddrPort `toml:"listen"`
 	// Params are the parameters of the network that the authority votes for.
 	Params map[string]int64 `toml:"params"`
+	// ASTable is a file that says in which autonomous system and country
+	// addresses lie: a maxminddb file or a list of prefixes; relative to the
+	// configuration file. Empty: the authority votes on neither.
+	ASTable string `toml:"as_table"`
+}
+
+// resolve makes the paths relative to dir absolute.
+func (c *AuthorityConfig) resolve(dir string) {
+	c.Common.resolve(dir)
+	if c.ASTable != "" && !filepath.IsAbs(c.ASTable) {
+		c.ASTable = filepath.Join(dir, c.ASTable)
+	}
 }
 
 // Version is the version of this tree; releases change it.

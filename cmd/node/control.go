@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -24,7 +26,7 @@ const (
 	// controlTimeout bounds one question and its answer.
 	controlTimeout = 5 * time.Second
 	// maxControlAnswer bounds an answer, in bytes.
-	maxControlAnswer = 16 << 20
+	maxControlAnswer = 256 << 20 // an authority's report on 50,000 relays
 )
 
 // ErrNotRunning says that no node answers at a state directory.
@@ -65,9 +67,10 @@ type control struct {
 	done chan struct{} // closed when the server's goroutine ends
 }
 
-// serveControl answers GET /status with what status returns, and POST /stop by
-// calling stop, until close. Only the user who runs the node can open the socket.
-func serveControl(state string, status func() Status, stop func()) (*control, error) {
+// serveControl answers GET /status with what status returns, POST /stop by
+// calling stop, and what more adds, until close. Only the user who runs the node
+// can open the socket.
+func serveControl(state string, status func() Status, stop func(), more ...func(*http.ServeMux)) (*control, error) {
 	path, err := SocketPath(state, RuntimeDir())
 	if err != nil {
 		return nil, err
@@ -92,6 +95,9 @@ func serveControl(state string, status func() Status, stop func()) (*control, er
 		w.WriteHeader(http.StatusNoContent)
 		stop()
 	})
+	for _, add := range more {
+		add(mux)
+	}
 	c := &control{path: path, own: own, done: make(chan struct{}), http: &http.Server{
 		Handler: mux, ReadTimeout: controlTimeout, WriteTimeout: controlTimeout, MaxHeaderBytes: 4 << 10}}
 	go func() { // ends with close
@@ -152,8 +158,9 @@ func listenPrivate(path string) (net.Listener, error) {
 	return ln, nil
 }
 
-// ask sends one question to the node with this state directory.
-func ask(ctx context.Context, state, method, path string) ([]byte, error) {
+// ask sends one question, with a body if there is one, to the node with this
+// state directory.
+func ask(ctx context.Context, state, method, path string, body ...byte) ([]byte, error) {
 	socket, err := SocketPath(state, RuntimeDir())
 	if err != nil {
 		return nil, err
@@ -163,7 +170,7 @@ func ask(ctx context.Context, state, method, path string) ([]byte, error) {
 	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -173,9 +180,18 @@ func ask(ctx context.Context, state, method, path string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return nil, fmt.Errorf("control socket answers %s", resp.Status)
+		return nil, refusal(resp)
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxControlAnswer))
+}
+
+// refusal is what a node answered that did not do what it was asked.
+func refusal(resp *http.Response) error {
+	why, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if text := strings.TrimSpace(string(why)); resp.StatusCode == http.StatusBadRequest && text != "" {
+		return errors.New(text)
+	}
+	return fmt.Errorf("control socket answers %s", resp.Status)
 }
 
 // Ask asks the node with this state directory how it is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"reflect"
 	"runtime"
@@ -129,8 +130,9 @@ func (c RelayConfig) lasting() RelayConfig {
 }
 
 // runRelay runs r, alone or as part of an authority, with its control socket.
-// status, if not nil, adds what the authority says.
-func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o Options, status func(*Status), reload func() error) error {
+// status, if not nil, adds what the authority says; more what it answers on the
+// control socket.
+func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o Options, status func(*Status), reload func() error, more ...func(*http.ServeMux)) error {
 	defer r.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -142,7 +144,7 @@ func runRelay(ctx context.Context, r *relay.Relay, base Status, state string, o 
 			status(&s)
 		}
 		return s
-	}, cancel)
+	}, cancel, more...)
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,8 @@ made before, by 'tunic keys create-authority', since the network file holds them
   network = "network.toml"
   state = "state"
   nickname = "alice"
-  listen = ["0.0.0.0:9030"]`,
+  listen = ["0.0.0.0:9030"]
+  as_table = "networks.mmdb"             # optional: where addresses lie`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var cfg node.AuthorityConfig
@@ -208,6 +209,7 @@ made before, by 'tunic keys create-authority', since the network file holds them
 			return stopped(ctx, node.RunAuthority(ctx, cfg, o))
 		},
 	}
+	cmd.AddCommand(newAuthorityRelays(), newAuthorityHistory(), newAuthorityQuarantine())
 	f.register(cmd)
 	cmd.Flags().StringSliceVar(&listen, "listen", nil, "`address:port` to listen on")
 	return cmd

@@ -61,16 +61,21 @@ func (a *Authority) opinion(p *period, now time.Time) *directory.Vote {
 		Draw:       a.tickets.join(a.self, p.round.ValidAfter),
 		Entries:    a.reg.entries(now, p.round.ValidAfter),
 	}
-	for i := range v.Entries {
-		e := &v.Entries[i]
-		at := a.cfg.Origins.Of(e.Addrs[0].Addr())
-		e.AS, e.Country = at.AS, at.Country
-	}
+	a.place(v)
 	keepOut(a.network, v)
 	newest, b := a.reg.judgedBy(p.round.ValidAfter)
 	a.watch.run(a.reg.subjects(v.Entries, b.day), p.round.ValidAfter, b.rules)
 	a.watch.judge(v, newest, b.rules, now)
 	return v
+}
+
+// place says where the addresses of a vote's relays lie.
+func (a *Authority) place(v *directory.Vote) {
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		at := a.cfg.Origins.Of(e.Addrs[0].Addr())
+		e.AS, e.Country = at.AS, at.Country
+	}
 }
 
 // signFitting signs a vote. Where it is larger than a vote may be, which takes

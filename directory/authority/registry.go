@@ -215,6 +215,12 @@ func (g *registry) lacks(e *directory.VoteEntry) bool {
 // entries returns what this authority says of all relays with a fresh
 // descriptor, ascending by identity, for a consensus valid from validAfter.
 func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
+	entries, _, _ := g.judged(now, validAfter)
+	return entries
+}
+
+// judged returns the entries with what their flags rest on.
+func (g *registry) judged(now, validAfter time.Time) ([]directory.VoteEntry, []facts, *flagger) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	fresh := make([]*relay, 0, len(g.relays))
@@ -242,7 +248,7 @@ func (g *registry) entries(now, validAfter time.Time) []directory.VoteEntry {
 		e.Weight = weightOf(all[i].bandwidth)
 		g.standing(e, r, &b)
 	}
-	return entries
+	return entries, all, flagger
 }
 
 // standing adds to an entry what the authority knows of the relay's time in the

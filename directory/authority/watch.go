@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,6 +99,23 @@ func (w *watch) judge(v *directory.Vote, newest *directory.Consensus, r *rules.R
 	w.note(changes(w.state.Own, own, byDetection, now))
 	w.state.Own = own
 	w.save()
+}
+
+// preview writes the same into a draft of a vote, and notes nothing.
+func (w *watch) preview(v *directory.Vote, newest *directory.Consensus, r *rules.Rules) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	mark(v, w.groups, newest, time.Duration(r.Detection.Quarantine)*time.Minute)
+	decide(v, w.state.Decisions, newest)
+}
+
+// known returns the groups of the newest run and the decisions, by target.
+func (w *watch) known() ([]detect.Group, []Decision) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	decisions := slices.Collect(maps.Values(w.state.Decisions))
+	slices.SortFunc(decisions, func(a, b Decision) int { return slices.Compare(a.Target[:], b.Target[:]) })
+	return slices.Clone(w.groups), decisions
 }
 
 // published takes a consensus: what a majority decided about quarantine.
