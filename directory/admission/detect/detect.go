@@ -166,7 +166,7 @@ const lateDay = 24
 func (d *Detector) takeBatches(g *registry, list []arrival, u *usual, c census, hour int) {
 	for i := range d.state.Episodes {
 		e := &d.state.Episodes[i]
-		if e.To+min(e.Window, 24)+lateDay < hour {
+		if e.To+min(e.Window, 24)+lateDay < hour || d.state.covered(e) {
 			continue
 		}
 		set, why := g.v.batchOf(e, list, u, c)

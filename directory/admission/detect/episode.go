@@ -80,3 +80,11 @@ func (t *State) flagged() map[int]bool {
 	}
 	return m
 }
+
+// covered reports whether an episode of a part lies in one of all arrivals, whose
+// batch is found with an eye to parts as well.
+func (t *State) covered(e *episode) bool {
+	return e.Part && slices.ContainsFunc(t.Episodes, func(o episode) bool {
+		return !o.Part && o.From <= e.From && e.To <= o.To
+	})
+}
