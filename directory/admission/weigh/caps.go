@@ -47,7 +47,7 @@ func (c *capping) apply(shares []uint64) bool {
 func (c *capping) one(i int, shares []uint64) bool {
 	g := &c.groupings[i]
 	c.fill.sum(shares, g.of, g.n)
-	p, q := c.fill.raised(c.caps[i], 1000)
+	p, q := c.fill.raised(c.caps[i], 1000, g.outside)
 	cut := c.fill.cut(shares, g.of, p, q)
 	for _, k := range cut {
 		if c.first[i] == nil {

@@ -132,6 +132,7 @@ func peace(n int) []admission.Relay {
 		}
 		relays[i] = aged(i, 200+i*2, flags, 1000)
 		relays[i].AS = uint32(1 + i%100)
+		relays[i].Country = string([]byte{'A', 'A' + byte(i%9)})
 	}
 	return relays
 }
@@ -306,6 +307,34 @@ func TestCapsOnARealConsensus(t *testing.T) {
 		}
 		if capped.Unsettled[p] || capped.Uncapped[p] || after*100 < before*85 {
 			t.Errorf("position %d: %d of %d left (unsettled %v)", p, after, before, capped.Unsettled[p])
+		}
+	}
+}
+
+// Where an honest network is of few families and ranges, a relay of next to no
+// weight that is outside of them gains nothing by it.
+func TestBeingAloneIsNoLever(t *testing.T) {
+	for name, mark := range map[string]func(i int, x *admission.Relay){
+		"families": func(i int, x *admission.Relay) { x.Family = []directory.Digest{digest(1 + i%3)} },
+		"ranges of IPv6": func(i int, x *admission.Relay) {
+			x.Addrs = append(x.Addrs, netip.AddrFrom16([16]byte{0x20, 1, 3: byte(i % 3), 15: byte(i)}))
+		},
+		"known providers": func(i int, x *admission.Relay) { x.AS = uint32(1 + i%3) },
+		"known countries": func(i int, x *admission.Relay) { x.Country = []string{"DE", "FR"}[i%2] },
+		"newcomers":       func(_ int, x *admission.Relay) { x.First, x.Age = today-100, 89 },
+	} {
+		var relays []admission.Relay
+		for i := range 12 {
+			x := aged(i, 1000+40*i, directory.Guard|directory.Exit, 1000)
+			mark(i, &x)
+			relays = append(relays, x)
+		}
+		relays = append(relays, aged(50, 1000, directory.Guard|directory.Exit, 1))
+		shares, _ := weigh.Weigh(relays, rules.Of(nil, []string{rules.Small}, 10*365*24*time.Hour), today)
+		for p := range directory.Position(3) {
+			if got := share(shares, 1, p); got > 1 {
+				t.Errorf("outside of all %s: a relay of 1 kB/s has %d permille of position %d", name, got, p)
+			}
 		}
 	}
 }

@@ -34,21 +34,37 @@ func Fill(shares []uint64, of []int32, groups int, p, q uint64) bool {
 
 // A filler is the memory that filling needs.
 type filler struct {
-	total, loose uint64   // of all, and of those in no group
-	sums         []uint64 // by group
-	order        []int32  // groups with a share; the greatest first once there was something to cut
-	isCut        []bool   // by group
+	total uint64   // of all
+	loose int      // shares in no group
+	sums  []uint64 // by group
+	order []int32  // groups with a share; the greatest first once there was something to cut
+	isCut []bool   // by group
 }
 
-// raised returns the cap that counts. Where every share is in a group it is at
-// least twice an even part, 2/n for n groups: else there would be hardly anybody
-// to take what is cut.
-func (f *filler) raised(p, q uint64) (uint64, uint64) {
-	if n := uint64(len(f.order)); f.loose == 0 && 2*q > p*n {
+// raised returns the cap that counts: at least twice an even part, 2/n for n
+// groups. Else there would be hardly anybody to take what is cut, and a relay of
+// next to no weight could have most of a position of which the others are in
+// few groups.
+func (f *filler) raised(p, q uint64, outside loners) (uint64, uint64) {
+	n := uint64(len(f.order))
+	if outside == asOne {
+		n += uint64(min(f.loose, 1))
+	} else {
+		n += uint64(f.loose)
+	}
+	if 2*q > p*n {
 		return 2, n
 	}
 	return p, q
 }
+
+// loners says how relays in no group count among groups.
+type loners uint8
+
+const (
+	asMany loners = iota // each by itself: it has no family, no voucher
+	asOne                // together: what they belong to is not known
+)
 
 // cut is Fill for shares that were summed up; it returns the groups that it cut,
 // good until the next call.
@@ -75,7 +91,7 @@ func (f *filler) sum(shares []uint64, of []int32, groups int) {
 	for i, w := range shares {
 		f.total += w
 		if of[i] == none {
-			f.loose += w
+			f.loose += int(min(w, 1))
 			continue
 		}
 		f.sums[of[i]] += w

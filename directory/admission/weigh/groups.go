@@ -19,6 +19,7 @@ type grouping struct {
 	of        []int32              // group of each relay, none
 	n         int                  // groups
 	text      func(g int32) string // what a group is, for people
+	outside   loners
 }
 
 // grouped makes a grouping of n relays. key returns what relay i is grouped by,
@@ -38,7 +39,11 @@ func grouped[K comparable](d rules.Dimension, n int, key func(i int) (K, bool), 
 		}
 		of[i] = id
 	}
-	return grouping{d, of, len(keys), func(g int32) string { return text(keys[g]) }}
+	outside := asMany
+	if d == rules.ByAS || d == rules.ByCountry {
+		outside = asOne
+	}
+	return grouping{d, of, len(keys), func(g int32) string { return text(keys[g]) }, outside}
 }
 
 // groupings returns those that are the same for all positions, in the order of

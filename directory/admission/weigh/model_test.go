@@ -173,17 +173,17 @@ func (m *model) ramp(x *admission.Relay, p int) *big.Int {
 	return n(min(at(p), at(1)))
 }
 
-// cap cuts one dimension.
-func (m *model) cap(w []*big.Int, name func(i int) string, permille int) bool {
+// cap cuts one dimension; unknown relays are together at most one group.
+func (m *model) cap(w []*big.Int, name func(i int) string, permille int, unknown bool) bool {
 	p, q := n(permille), n(1000)
-	sums, total, loose := map[string]*big.Int{}, n(0), false
+	sums, total, loose := map[string]*big.Int{}, n(0), 0
 	for i, x := range w {
 		if x.Sign() == 0 {
 			continue
 		}
 		total.Add(total, x)
 		if name(i) == "" {
-			loose = true
+			loose++
 			continue
 		}
 		if sums[name(i)] == nil {
@@ -191,8 +191,11 @@ func (m *model) cap(w []*big.Int, name func(i int) string, permille int) bool {
 		}
 		sums[name(i)].Add(sums[name(i)], x)
 	}
-	if !loose && 2000 > permille*len(sums) {
-		p, q = n(2), n(len(sums))
+	if unknown {
+		loose = min(loose, 1)
+	}
+	if 2000 > permille*(len(sums)+loose) {
+		p, q = n(2), n(len(sums)+loose)
 	}
 	if p.Cmp(q) >= 0 {
 		return false
@@ -236,7 +239,7 @@ func (m *model) caps(w []*big.Int, p int, permille func(d rules.Dimension) int) 
 				continue
 			}
 			for _, name := range m.names[d] {
-				changed = m.cap(w, func(i int) string { return name(i, p) }, permille(d)) || changed
+				changed = m.cap(w, func(i int) string { return name(i, p) }, permille(d), d == rules.ByAS || d == rules.ByCountry) || changed
 			}
 		}
 		if !changed {

@@ -188,14 +188,17 @@ func (m *model) underCaps(t *rapid.T, shares []uint64, p int) {
 			for i, s := range shares {
 				total += s
 				if g := name(i, p); g == "" {
-					loose += s
+					loose += min(s, 1)
 				} else if s > 0 {
 					sums[g] += s
 				}
 			}
 			most := part(total, uint64(m.r.Caps[d][p]), 1000)
-			if loose == 0 { // too few groups, or nobody who would be left
-				most = max(most, 2*total/uint64(max(1, len(sums))))
+			if d == rules.ByAS || d == rules.ByCountry {
+				loose = min(loose, 1)
+			}
+			if n := uint64(len(sums)) + loose; n > 0 { // too few groups
+				most = max(most, 2*total/n)
 			}
 			rest, above := total, ""
 			for g, s := range sums {
