@@ -1,6 +1,6 @@
 // Package path decides which relays a circuit goes through: the guards that a
 // client keeps for months, and, for each circuit, a guard, a middle and an exit
-// drawn by bandwidth among those that the rules allow. It makes decisions and
+// drawn by their shares among those that the rules allow. It makes decisions and
 // nothing else: the consensus, the time and the randomness are arguments, there
 // is no clock, no disk and no network, so that a simulation runs years of it.
 //
@@ -10,9 +10,15 @@
 // [View.Select] brings the two together: the guard is taken first and the exit
 // drawn among the others, so that no destination moves a client off its guard.
 //
-// Rules of a path: three different relays, no two of one family, no two in one
-// IPv4 /16 or IPv6 /32 (unless the network file says that all share one), the
-// first a guard of this client, the last one that serves the port.
+// Rules of a path: three different relays, no two of one family, proved or
+// inferred, of one operator's vouchers, in one IPv4 /16 or IPv6 /32 (unless the
+// network file says that all share one), or in one AS; the first a guard of this
+// client, the last one that serves the port.
+//
+// What an attacker with many relays gains is bounded in three places: the shares,
+// which the authorities cap; the sample of guards, which holds few of any group;
+// and the draw budget, which says how many of the sample a client comes to use,
+// whatever is done to the others. [View.Expose] computes what is left.
 //
 // Specification: docs/protocol.md, "Choosing a path".
 package path

@@ -1,6 +1,7 @@
 package path
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -85,18 +86,18 @@ func TestGuardsAreDrawnByWeight(t *testing.T) {
 	}
 }
 
-// A consensus of old, in which no relay has shares, has its relays drawn by
-// bandwidth and position weight.
-func TestPlainBandwidthWithoutShares(t *testing.T) {
-	c := draw(t, "a 10.1.0.1 7 guard\nx 10.2.0.1 9 guard ports=80")
+// Weights and position weights say nothing where a relay has no share.
+func TestNothingIsDrawnWithoutShares(t *testing.T) {
+	c := big(t, 60, seeded(3))
+	c.Weights = directory.WeightsOf(c.Relays)
 	for i := range c.Relays {
 		c.Relays[i].Shares = directory.Shares{}
 	}
-	v := NewView(c, Options{})
-	for i, want := range v.consensus.Relays {
-		if got := v.middles.weight(i); got != want.Weight*directory.WeightScale {
-			t.Errorf("%s weighs %d in the middle", want.Nickname, got)
-		}
+	v, g := NewView(c, Options{}), NewGuards("test")
+	g.Update(v, start, seeded(1))
+	_, _, err := v.Select(g, web, start, seeded(1))
+	if none, ok := errors.AsType[*NoPathError](err); !ok || none.Position != Guard || none.Rule() != RuleShare {
+		t.Errorf("Select: %v", err)
 	}
 }
 

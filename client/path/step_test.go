@@ -20,7 +20,7 @@ func TestSleepersMissNothing(t *testing.T) {
 	rng := [2]*rand.Rand{seeded(1), seeded(1)}
 	wake, steps := time.Time{}, 0
 	var held map[keys.RelayID]directory.Relay
-	for now := start; now.Before(start.Add(500 * day)); now = now.Add(period) {
+	for now := start; now.Before(start.Add(300 * day)); now = now.Add(period) {
 		c := w.step(t, now)
 		v := NewView(c, Options{})
 		up := func(keys.RelayID) bool { return true }
@@ -54,7 +54,7 @@ func TestSleepersMissNothing(t *testing.T) {
 			t.Fatalf("at %v the samples differ", now)
 		}
 	}
-	t.Logf("%d steps of %d", steps, 500*day/period)
+	t.Logf("%d steps of %d", steps, 300*day/period)
 }
 
 // What a simulated client holds.

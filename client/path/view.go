@@ -35,7 +35,7 @@ type View struct {
 	options   Options
 	nodes     []node // in the order of the consensus
 	rules     *rules.Rules
-	sameAS    bool // relays of one path are of different ASes
+	sameAS    bool // two relays of one AS are not in one path
 	guards    wheel
 	middles   wheel
 	exits     []int32   // nodes that may be exits for any port at all
@@ -69,21 +69,14 @@ type arrival struct {
 // NewView prepares a consensus.
 func NewView(c *directory.Consensus, o Options) *View {
 	v := &View{consensus: c, options: o, nodes: make([]node, len(c.Relays))}
-	relaxed, plain := c.Relaxed, sharesMissing(c)
-	if plain {
-		relaxed = []string{rules.Small, rules.Test}
-	}
-	v.rules = rules.Of(c.Params, relaxed, 0) // ages are in the shares: none is asked for here
-	v.sameAS = !slices.Contains(relaxed, rules.Small) && !slices.Contains(relaxed, rules.Test)
+	v.rules = rules.Of(c.Params, c.Relaxed, 0) // ages are in the shares: none is asked for here
+	v.sameAS = !slices.Contains(c.Relaxed, rules.Small) && !slices.Contains(c.Relaxed, rules.Test)
 	v.wheels.Store(&map[destination]*wheel{})
 	for i := range c.Relays {
 		n := &v.nodes[i]
 		n.relay = &c.Relays[i]
 		n.running = n.relay.Flags.Has(directory.Running | directory.Valid)
 		n.shares = n.relay.Shares
-		if plain {
-			n.shares = plainShares(c, n.relay)
-		}
 		if n.running {
 			v.place(int32(i), n)
 		}
@@ -93,22 +86,6 @@ func NewView(c *directory.Consensus, o Options) *View {
 	v.date()
 	v.group()
 	return v
-}
-
-// sharesMissing reports whether no relay has shares: a consensus of method 1,
-// before the authorities worked them out. Its relays count by weight and
-// position weight, under the rules of a small network.
-//
-// This goes when no authority makes such a consensus any more.
-func sharesMissing(c *directory.Consensus) bool {
-	return !slices.ContainsFunc(c.Relays, func(r directory.Relay) bool { return r.Shares != directory.Shares{} })
-}
-
-func plainShares(c *directory.Consensus, r *directory.Relay) (s directory.Shares) {
-	for p := range s {
-		s[p] = min(r.Weight, 1<<32) * c.Weights.Of(directory.Position(p), r.Flags)
-	}
-	return s
 }
 
 // place puts a running relay where it may be drawn. A relay without a share in a
