@@ -8,14 +8,16 @@ import (
 )
 
 const ( // fixed by docs/protocol.md, "Batches"
-	honestDeviations = 2    // above the usual: as many honest arrivals are supposed
-	batchBits        = 1    // evidence from which on an arrival belongs to the batch
-	leastTrait       = -3   // bits that one trait says against it at most
-	leastShared      = 0.5  // other members, by probability, that a value is shared with
-	rounds           = 8    // of the estimate
-	leastStrange     = 0.02 // share of a batch's values that are anybody's, at least
-	fewReference     = 200  // newcomers; with fewer of them all are the reference
-	mostBins         = 48   // parts of the time of an episode
+	honestDeviations = 2      // above the usual: as many honest arrivals are supposed
+	batchBits        = 1      // evidence from which on an arrival belongs to the batch
+	earlyHours       = 7 * 24 // of history, before which numbers alone decide nothing
+	earlyBits        = 4      // evidence that an arrival needs then
+	leastTrait       = -3     // bits that one trait says against it at most
+	leastShared      = 0.5    // other members, by probability, that a value is shared with
+	rounds           = 8      // of the estimate
+	leastStrange     = 0.02   // share of a batch's values that are anybody's, at least
+	fewReference     = 200    // newcomers; with fewer of them all are the reference
+	mostBins         = 48     // parts of the time of an episode
 )
 
 // A batch is the question who of an episode's arrivals came together. Each
@@ -74,8 +76,9 @@ func (v *view) anybody(a trait, reference []int) []float64 {
 	return share
 }
 
-// members estimates who belongs to the batch and returns the units' subjects.
-func (b *batch) members() []int {
+// members estimates who belongs to the batch and returns the subjects of the
+// units with that much evidence at least.
+func (b *batch) members(least float64) []int {
 	for range rounds {
 		clear(b.bits)
 		for a := range int(traits) + 1 {
@@ -87,7 +90,7 @@ func (b *batch) members() []int {
 	}
 	var list []int
 	for k, i := range b.units {
-		if b.odds[k]+b.bits[k] >= batchBits {
+		if b.bits[k] >= least && b.odds[k]+b.bits[k] >= batchBits {
 			list = append(list, i)
 		}
 	}
@@ -212,8 +215,12 @@ func (v *view) batchOf(e *episode, list []arrival, u *usual, c census) (members 
 	}
 	parts, bins := s.parts()
 	b := v.newBatch(s.units, parts, bins, s.odds(v, e, u, c), v.reference(s.from, s.to))
+	needed := math.Inf(-1)
+	if _, known := u.within(e.From-v.rules.Detection.TrailingDays*24, e.From); known < earlyHours {
+		needed = earlyBits
+	}
 	chosen := map[int]bool{}
-	for _, i := range b.members() {
+	for _, i := range b.members(needed) {
 		chosen[i] = true
 	}
 	if len(chosen) < least { // families count once here too

@@ -278,3 +278,18 @@ func TestGroupTakesTheNameInTheConsensus(t *testing.T) {
 		t.Errorf("the id is %v, want the consensus's", g.ID)
 	}
 }
+
+// In a network's first days nobody knows what is usual: many who come within the
+// hour are no batch for that alone, but a crowd is one.
+func TestFirstDaysOfNetwork(t *testing.T) {
+	c := detect.Config{Usable: start}
+	later := start.Add(3 * time.Hour)
+	all := founders()
+	for i := range 12 {
+		all = append(all, plain(fmt.Sprintf("%c", 'A'+i), fmt.Sprintf("%d.%d.3.4", 60+i, 7*i), later))
+	}
+	if groups := detect.New(c).Run(all, later.Add(time.Hour), defaults()); len(groups) != 0 {
+		t.Errorf("%+v", groups)
+	}
+	one(t, detect.New(c).Run(append(founders(), crowd(20, later)...), later.Add(time.Hour), defaults()), 20)
+}
