@@ -57,11 +57,12 @@ func (r *Rules) reconcile() {
 	g.Layer2Most = max(g.Layer2Most, g.Layer2Least)
 }
 
-// LiftAddresses lifts all limits by address, for networks whose file lets relays
-// of one subnet share a circuit: there a common range says nothing.
+// LiftAddresses lifts all limits by address and by what an address tells, for
+// networks whose file lets relays of one subnet share a circuit: there a common
+// range says nothing.
 func (r *Rules) LiftAddresses() {
 	l := &r.Limits
-	for _, limit := range []*int{&l.PerAddress, &l.Per64, &l.Per24, &l.Per16, &l.NewPerAddr} {
+	for _, limit := range []*int{&l.PerAddress, &l.Per64, &l.Per24, &l.Per16, &l.PerAS, &l.NewPerAddr} {
 		*limit = directory.MaxRelays
 	}
 }

@@ -1,6 +1,7 @@
 package weigh_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"os"
@@ -155,18 +156,19 @@ func TestOneAttackerIsUnderTheCapOfEachDimension(t *testing.T) {
 	for name, tc := range map[string]struct {
 		mark func(i int, x *admission.Relay)
 		d    rules.Dimension
+		text string // of the cut in the position of guards
 	}{
-		"one /16": {func(i int, x *admission.Relay) { x.Addrs[0] = netip.AddrFrom4([4]byte{9, 9, byte(i), 1}) }, rules.BySlash16},
+		"one /16": {func(i int, x *admission.Relay) { x.Addrs[0] = netip.AddrFrom4([4]byte{9, 9, byte(i), 1}) }, rules.BySlash16, "9.9.0.0/16"},
 		"one IPv6 /32": {func(i int, x *admission.Relay) {
 			x.Addrs = append(x.Addrs, netip.AddrFrom16([16]byte{0x20, 1, 4: byte(i)}))
-		}, rules.BySlash16},
-		"one AS":            {func(_ int, x *admission.Relay) { x.AS = 7777 }, rules.ByAS},
-		"one country":       {func(_ int, x *admission.Relay) { x.Country = "XX" }, rules.ByCountry},
-		"one family":        {func(_ int, x *admission.Relay) { x.Family = []directory.Digest{digest(5)} }, rules.ByFamily},
-		"families in chain": {func(i int, x *admission.Relay) { x.Family = []directory.Digest{digest(i + 1), digest(i + 2)} }, rules.ByFamily},
-		"inferred":          {func(_ int, x *admission.Relay) { x.Group = digest(5) }, rules.ByFamily},
-		"one wave":          {func(_ int, x *admission.Relay) { x.First, x.Age = today-300, 290 }, rules.ByCohort},
-		"young":             {func(i int, x *admission.Relay) { x.First, x.Age = today-i, 89 }, rules.ByYoung},
+		}, rules.BySlash16, "2001::/32"},
+		"one AS":            {func(_ int, x *admission.Relay) { x.AS = 7777 }, rules.ByAS, "AS7777"},
+		"one country":       {func(_ int, x *admission.Relay) { x.Country = "XX" }, rules.ByCountry, "XX"},
+		"one family":        {func(_ int, x *admission.Relay) { x.Family = []directory.Digest{digest(5)} }, rules.ByFamily, digest(5).String()},
+		"families in chain": {func(i int, x *admission.Relay) { x.Family = []directory.Digest{digest(i + 1), digest(i + 2)} }, rules.ByFamily, least(n + 1).String()},
+		"inferred":          {func(_ int, x *admission.Relay) { x.Group = digest(5) }, rules.ByFamily, digest(5).String()},
+		"one wave":          {func(_ int, x *admission.Relay) { x.First, x.Age = today-300, 290 }, rules.ByCohort, "2023-11-19"},
+		"young":             {func(i int, x *admission.Relay) { x.First, x.Age = today-i, 89 }, rules.ByYoung, "less than 180 days"},
 	} {
 		relays := peace(600)
 		for i := range n {
@@ -184,15 +186,26 @@ func TestOneAttackerIsUnderTheCapOfEachDimension(t *testing.T) {
 		}
 		found := false
 		for _, c := range res.Cuts {
-			found = found || c.Dimension == tc.d && c.To < c.From
+			found = found || c.Position == directory.AsGuard && c.Dimension == tc.d && c.Group == tc.text && c.To < c.From
 		}
 		if !found {
-			t.Errorf("%s: no cut of %v among %+v", name, tc.d, res.Cuts)
+			t.Errorf("%s: no cut of %v %s among %+v", name, tc.d, tc.text, res.Cuts)
 		}
 		if res.Unsettled != [3]bool{} {
 			t.Errorf("%s: caps contradict each other: %v", name, res.Unsettled)
 		}
 	}
+}
+
+// least is the smallest of the first n families.
+func least(n int) directory.Digest {
+	first := digest(1)
+	for i := range n {
+		if d := digest(i + 1); bytes.Compare(d[:], first[:]) < 0 {
+			first = d
+		}
+	}
+	return first
 }
 
 // The most that one bad operator can let in over three years, each with twenty
