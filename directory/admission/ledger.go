@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -130,17 +131,21 @@ func (l *ledger) full(seats []seat) string {
 }
 
 // refuseNew refuses the identities that are too many new ones at an IPv4 address
-// or IPv6 /64: at most NewPerAddr are first listed within NewWindow days.
+// or IPv6 /64: at most NewPerAddr are first listed within NewWindow days. Relays
+// whose first day is not known are new together, and later than all others by
+// more than the window: nothing is held against them that may be long ago.
 func (l *ledger) refuseNew(order []rank) {
-	newest := 0
-	for i := range l.relays {
-		newest = max(newest, l.relays[i].First)
+	unknown := l.limits.NewWindow
+	for i := range order {
+		if order[i].first != never {
+			unknown = max(unknown, order[i].first+l.limits.NewWindow)
+		}
 	}
 	byDay := slices.Clone(order)
-	slices.SortStableFunc(byDay, func(a, b rank) int { return min(a.first, newest) - min(b.first, newest) })
+	slices.SortStableFunc(byDay, func(a, b rank) int { return cmp.Compare(a.first, b.first) })
 	came := map[int32][]int{} // by seat, the days on which identities were admitted as new, ascending
 	for i := range byDay {
-		k, day := byDay[i].relay, min(byDay[i].first, newest)
+		k, day := byDay[i].relay, min(byDay[i].first, unknown)
 		if l.tooManyNew(l.seats[k], came, day) {
 			l.refused[k] = RefusedNewOnAddress
 			continue

@@ -189,6 +189,20 @@ func TestNewIdentitiesOfAnAddress(t *testing.T) {
 	}
 }
 
+// Those whose first day nobody knows are new together, and not with others.
+func TestIdentitiesOfNoKnownDay(t *testing.T) {
+	r := old()
+	r.Limits.PerAddress = 10
+	relays := []admission.Relay{relay(1, 19_990, "192.0.2.1"), relay(2, 19_990, "192.0.2.1")}
+	for i := range 3 {
+		relays = append(relays, relay(3+i, 0, "192.0.2.1"))
+	}
+	got := admission.Refusals(relays, r, directory.Digest{})
+	if got[0] != "" || got[1] != "" || admitted(got) != 4 {
+		t.Errorf("%q", got)
+	}
+}
+
 // drawRelays draws many in few ranges.
 func drawRelays(t *rapid.T) []admission.Relay {
 	relays := make([]admission.Relay, rapid.IntRange(0, 60).Draw(t, "relays"))
