@@ -29,6 +29,10 @@ func newModel(relays []admission.Relay, r *rules.Rules, today int) *model {
 			m.relays = append(m.relays, x)
 		}
 	}
+	ops, roots := make([]string, len(m.relays)), make([]string, len(m.relays))
+	for i := range m.relays {
+		ops[i], roots[i] = m.operator(m.relays[i].Family), m.root(&m.relays[i])
+	}
 	ranges := func(bits4, bits6 int) []func(i, p int) string {
 		return []func(i, p int) string{
 			func(i, _ int) string { return rangeOf(m.relays[i].Addrs, true, bits4) },
@@ -48,10 +52,10 @@ func newModel(relays []admission.Relay, r *rules.Rules, today int) *model {
 		}),
 		rules.ByCountry: one(func(x *admission.Relay) string { return x.Country }),
 		rules.ByFamily: {
-			func(i, _ int) string { return m.operator(m.relays[i].Family) },
+			func(i, _ int) string { return ops[i] },
 			func(i, _ int) string { return nameOf(m.relays[i].Group) },
 		},
-		rules.ByVoucher: {func(i, _ int) string { return m.root(&m.relays[i]) }},
+		rules.ByVoucher: {func(i, _ int) string { return roots[i] }},
 		rules.ByYoung: {func(i, p int) string {
 			if r.AgeOf(m.relays[i].Age) < r.YoungDays[p] {
 				return "young"
