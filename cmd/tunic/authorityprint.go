@@ -121,6 +121,9 @@ func printHistory(w io.Writer, h *authority.HistoryReport) {
 	fmt.Fprintf(w, "up %.1f %% of %v known, %v between failures (old times count less)\n",
 		100*h.FractionUp, seconds(h.Known), seconds(h.BetweenFailures))
 	for _, had := range h.Had {
+		if len(had.Spells) == 1 && had.Spells[0].What == "" {
+			continue // never had any
+		}
 		tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 		fmt.Fprintf(w, "%s:\n", had.Attribute)
 		for _, s := range had.Spells {

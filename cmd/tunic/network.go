@@ -19,7 +19,7 @@ func newNetwork() *cobra.Command {
 		Short: "make a network file, and read a network's documents",
 		Example: `  tunic network new --name lab --authority state/authority.toml --test --out network.toml
   tunic network show --network network.toml consensus`,
-	}, newNetworkNew(), newNetworkUpdate(), newNetworkShow())
+	}, newNetworkNew(), newNetworkUpdate(), newNetworkShow(), newNetworkAudit())
 }
 
 func newNetworkNew() *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/authority"
 	"tunic/directory/keys"
 )
 
@@ -60,7 +61,9 @@ func showCheckpoint(w io.Writer, c *directory.Checkpoint) {
 	fmt.Fprintf(w, "of the consensus valid after %s: digest %v, %d bytes, after %v\n", clock(c.ValidAfter), c.Digest, c.Length, c.Previous)
 }
 
-func showConsensus(w io.Writer, c *directory.Consensus) {
+// showConsensus prints a consensus. With the network's file it also says which
+// caps cut.
+func showConsensus(w io.Writer, c *directory.Consensus, n *directory.Network) {
 	fmt.Fprintf(w, "consensus of network %s, method %d, from %d votes\n", c.Network, c.Method, len(c.Votes))
 	fmt.Fprintf(w, "valid after %s, fresh until %s, valid until %s\n", clock(c.ValidAfter), clock(c.FreshUntil), clock(c.ValidUntil))
 	if p := c.Weights; !p.IsZero() {
@@ -70,7 +73,14 @@ func showConsensus(w io.Writer, c *directory.Consensus) {
 	for _, p := range c.Params {
 		fmt.Fprintf(w, "param %s %d\n", p.Name, p.Value)
 	}
+	fmt.Fprintf(w, "shared random value of the day: %v\n", c.Random)
+	printRelaxed(w, c.Relaxed)
 	showRelays(w, c.Relays)
+	showShares(w, c.Relays)
+	showQuarantine(w, c.Relays)
+	if n != nil {
+		printCuts(w, cuts(authority.Weights(n, c)))
+	}
 }
 
 func showRelays(w io.Writer, relays []directory.Relay) {
@@ -79,16 +89,82 @@ func showRelays(w io.Writer, relays []directory.Relay) {
 		return
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "  NICKNAME\tIDENTITY\tADDRESSES\tKB/S\tSINCE\tFLAGS\tEXITS TO\tFAMILIES")
+	fmt.Fprintln(tw, "  NICKNAME\tIDENTITY\tADDRESSES\tKB/S\tSINCE\tDAYS\tFLAGS\tEXITS TO\tFAMILIES\tGROUP\tIN")
 	for _, r := range relays {
 		var families []string
 		for _, f := range r.Family {
-			families = append(families, f.String()[:8]) // enough to tell one from another by eye
+			families = append(families, short(f.String()))
 		}
-		fmt.Fprintf(tw, "  %s\t%v\t%v\t%d\t%s\t%v\t%v\t%s\n", r.Nickname, r.ID, r.Addrs, r.Weight, date(r.FirstListed), r.Flags, r.Ports,
-			cmp.Or(strings.Join(families, " "), "-"))
+		group := ""
+		if !r.Group.IsZero() {
+			group = short(r.Group.String())
+		}
+		fmt.Fprintf(tw, "  %s\t%v\t%v\t%d\t%s\t%d\t%v\t%v\t%s\t%s\t%s\n", r.Nickname, r.ID, r.Addrs, r.Weight, date(r.FirstListed), r.Age, r.Flags, r.Ports,
+			cmp.Or(strings.Join(families, " "), "-"), cmp.Or(group, "-"), cmp.Or(placeOf(&r), "-"))
 	}
 	_ = tw.Flush()
+}
+
+// placeOf tells the network and country of a relay, as far as known.
+func placeOf(r *directory.Relay) string {
+	if r.AS == 0 {
+		return r.Country
+	}
+	return strings.TrimSpace(fmt.Sprintf("AS%d %s", r.AS, r.Country))
+}
+
+// showShares prints how much of each position each relay gets: how often a path
+// that may go through any relay goes through it.
+func showShares(w io.Writer, relays []directory.Relay) {
+	var all [3]uint64
+	for i := range relays {
+		for p, s := range relays[i].Shares {
+			all[p] += s
+		}
+	}
+	if len(relays) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "shares, permille of each position")
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "  NICKNAME\tGUARD\tMIDDLE\tEXIT\tVOUCHED FOR BY")
+	for i := range relays {
+		r := &relays[i]
+		fmt.Fprintf(tw, "  %s", r.Nickname)
+		for p, s := range r.Shares {
+			fmt.Fprintf(tw, "\t%.1f", permille(s, max(1, all[p])))
+		}
+		voucher := "-"
+		if !r.Voucher.IsZero() {
+			voucher = short(r.Voucher.String())
+		}
+		fmt.Fprintf(tw, "\t%s\n", voucher)
+	}
+	_ = tw.Flush()
+}
+
+// showQuarantine says which relays are in quarantine, why, and until when.
+func showQuarantine(w io.Writer, relays []directory.Relay) {
+	for i := range relays {
+		r := &relays[i]
+		if r.Quarantine.Code == "" {
+			continue
+		}
+		group := ""
+		if !r.Group.IsZero() {
+			group = ", group " + short(r.Group.String())
+		}
+		fmt.Fprintf(w, "quarantine: %s until %s, %s%s\n", r.Nickname, clock(r.Quarantine.Until), code(r.Quarantine.Code), group)
+	}
+}
+
+// showRefused says which relays a vote refuses, and why.
+func showRefused(w io.Writer, entries []directory.VoteEntry, by string) {
+	for i := range entries {
+		if e := &entries[i]; e.Refused != "" {
+			fmt.Fprintf(w, "refused by %s: %s, %v, %s\n", by, e.Nickname, e.ID, rule(e.Refused))
+		}
+	}
 }
 
 // showDescriptor prints a descriptor, also one that is past its time: what it
@@ -156,11 +232,16 @@ func showVote(w io.Writer, v *directory.Vote, n *directory.Network) {
 	for _, p := range v.Params {
 		fmt.Fprintf(w, "param %s %d\n", p.Name, p.Value)
 	}
+	if !v.ASTable.IsZero() {
+		fmt.Fprintf(w, "table of networks: %v\n", v.ASTable)
+	}
 	relays := make([]directory.Relay, len(v.Entries))
 	for i, e := range v.Entries {
 		relays[i] = e.Relay
 	}
 	showRelays(w, relays)
+	showQuarantine(w, relays)
+	showRefused(w, v.Entries, authorityName(n, v.Author))
 	for _, e := range v.Entries {
 		if e.Unknown != 0 {
 			fmt.Fprintf(w, "  no opinion on %s: %v\n", e.Nickname, e.Unknown)

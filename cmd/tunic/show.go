@@ -53,7 +53,10 @@ be named by their name as well as by their identity.`,
 				_, err = s.out.Write(b)
 				return err
 			}
-			return s.show(b)
+			if err := s.show(b); err != nil || len(args) == 0 || args[0] != "consensus" || network == "" {
+				return err
+			}
+			return s.refusals(cmd.Context(), b)
 		},
 	}
 	cmd.Flags().StringVar(&network, "network", "", "network `file` to verify with and fetch from")
@@ -126,6 +129,22 @@ func (s *shower) vote(ctx context.Context, name string) ([]byte, error) {
 	return nil, fmt.Errorf("no vote of %s counted in the consensus valid after %s", a.Name, clock(b.Consensus.ValidAfter))
 }
 
+// refusals prints whom the votes for a consensus that was fetched refuse.
+func (s *shower) refusals(ctx context.Context, raw []byte) error {
+	b, err := directory.OpenBundle(raw, s.network)
+	if err != nil {
+		return err
+	}
+	votes, err := fetchVotes(ctx, s.network, b.Consensus, io.Discard)
+	if err != nil {
+		fmt.Fprintf(s.out, "whom votes refuse is not known: %v\n", err)
+	}
+	for _, v := range votes {
+		showRefused(s.out, v.Entries, authorityName(s.network, v.Author))
+	}
+	return nil
+}
+
 func (s *shower) authority(name string) *directory.Authority {
 	for i := range s.network.Authorities {
 		if a := &s.network.Authorities[i]; a.Name == name || a.ID.String() == name {
@@ -177,7 +196,7 @@ func (s *shower) show(b []byte) error {
 			return err
 		}
 		fmt.Fprintln(s.out, "not verified: a consensus without its signatures")
-		showConsensus(s.out, c)
+		showConsensus(s.out, c, s.network)
 		return nil
 	case "tunic-checkpoint":
 		return s.showSigned(b)
@@ -220,7 +239,7 @@ func (s *shower) showSigned(b []byte) error {
 		}
 		showSigners(s.out, &bundle.Signed, s.network)
 		showCheckpoint(s.out, &bundle.Signed.Checkpoint)
-		showConsensus(s.out, bundle.Consensus)
+		showConsensus(s.out, bundle.Consensus, s.network)
 		return nil
 	}
 	signed, err := directory.ParseSignedCheckpoint(head)
@@ -243,7 +262,7 @@ func (s *shower) showSigned(b []byte) error {
 	if err != nil {
 		return err
 	}
-	showConsensus(s.out, c)
+	showConsensus(s.out, c, s.network)
 	return nil
 }
 

@@ -135,19 +135,22 @@ func (g *flagger) flags(f *facts) (set, unknown directory.Flags) {
 	return set, 0
 }
 
-// A condition is one of those that a flag has: a figure of the relay, and what
-// it must be at least. Zero is a condition that any relay meets.
+// A condition is one of those that a flag has: a figure of the relay, how much it
+// may lack, and what it must be at least. Zero is a condition that any relay
+// meets.
 type condition struct {
-	what       string
-	have, need float64
+	what              string
+	have, slack, need float64
 }
 
+func (c *condition) met() bool { return c.have+c.slack >= c.need }
+
 // conditions are all that one flag has.
-type conditions [6]condition
+type conditions [5]condition
 
 func (c *conditions) met() bool {
 	for i := range c {
-		if c[i].have < c[i].need {
+		if !c[i].met() {
 			return false
 		}
 	}
@@ -167,26 +170,26 @@ const (
 // conditions returns those of a flag that has to be earned. Times are not known
 // better than to an interval between tests.
 func (g *flagger) conditions(flag directory.Flags, f *facts) *conditions {
-	fast := condition{ofBandwidth, float64(f.bandwidth), float64(g.t.fast)}
+	fast := condition{ofBandwidth, float64(f.bandwidth), 0, float64(g.t.fast)}
 	if flag == directory.Fast {
 		return &conditions{fast}
 	}
-	stable := condition{ofRun, f.run + g.tick, g.t.run}
+	stable := condition{ofRun, f.run, g.tick, g.t.run}
 	if g.t.useRuns {
-		stable = condition{ofRuns, f.between + g.tick, g.t.between}
+		stable = condition{ofRuns, f.between, g.tick, g.t.between}
 	}
 	switch flag {
 	case directory.Stable:
 		return &conditions{stable}
 	case directory.HSDir:
-		return &conditions{fast, stable, {ofAge, float64(f.age), float64(min(hsdirAge, g.rules.Ramps[directory.AsMiddle].Full))}}
+		return &conditions{fast, stable, {ofAge, float64(f.age), 0, float64(min(hsdirAge, g.rules.Ramps[directory.AsMiddle].Full))}}
 	}
 	return &conditions{
-		fast, stable,
-		{ofBandwidth, float64(f.bandwidth), float64(g.t.guard)},
-		{ofFamiliar, f.known + g.tick, g.t.familiar},
-		{ofFraction, f.fraction + fractionSlack, g.t.fraction},
-		{ofAge, float64(f.age), float64(g.guardAge(f))},
+		{ofBandwidth, float64(f.bandwidth), 0, float64(max(g.t.fast, g.t.guard))},
+		stable,
+		{ofFamiliar, f.known, g.tick, g.t.familiar},
+		{ofFraction, f.fraction, fractionSlack, g.t.fraction},
+		{ofAge, float64(f.age), 0, float64(g.guardAge(f))},
 	}
 }
 

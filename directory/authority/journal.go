@@ -59,6 +59,24 @@ func changes(from, to map[keys.RelayID]held, by string, now time.Time) (events [
 	return events
 }
 
+// lines returns those for a decision: one for each relay that it is about, one
+// where it is about none that is here.
+func (d *Decision) lines(relays []RelayReport) []line {
+	one := line{Time: d.At, By: byOperator, What: d.Action, Until: d.Until, Note: d.Note}
+	var list []line
+	for i := range relays {
+		r := &relays[i]
+		l := one
+		l.Relay, l.Nickname, l.Group = &r.ID, r.Nickname, r.Group
+		list = append(list, l)
+	}
+	if list == nil {
+		one.Group = d.Target
+		list = append(list, one)
+	}
+	return list
+}
+
 // appendJournal writes events behind what is there.
 func appendJournal(dir string, events []line) error {
 	if len(events) == 0 {

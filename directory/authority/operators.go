@@ -16,25 +16,26 @@ import (
 // A RelayReport is what an authority says of one relay, and why, to its
 // operators.
 type RelayReport struct {
-	ID          keys.RelayID     `json:"id"`
-	Nickname    string           `json:"nickname"`
-	Addresses   []netip.AddrPort `json:"addresses"`
-	Flags       string           `json:"flags"`     // as this authority would vote now
-	Consensus   string           `json:"consensus"` // as the newest consensus has them
-	Listed      bool             `json:"listed"`    // in the newest consensus
-	Reasons     []Reason         `json:"reasons"`
-	Refused     string           `json:"refused,omitempty"` // by which rule of admission
-	Weight      uint64           `json:"weight"`            // kB/s
-	FirstListed time.Time        `json:"first_listed,omitzero"`
-	Age         int              `json:"age"`       // days served
-	CountsFor   int              `json:"counts_as"` // the same as the rules count it: more in a young network
-	AS          uint32           `json:"as,omitempty"`
-	Country     string           `json:"country,omitempty"`
-	Group       directory.Digest `json:"group,omitzero"`
-	Voucher     directory.Digest `json:"voucher,omitzero"`     // that counts in the newest consensus
-	Quarantine  *Held            `json:"quarantine,omitempty"` // as this authority would vote now
-	InForce     *Held            `json:"in_force,omitempty"`   // by the newest consensus
-	Shares      directory.Shares `json:"shares"`               // guard, middle, exit, in the newest consensus
+	ID          keys.RelayID       `json:"id"`
+	Nickname    string             `json:"nickname"`
+	Addresses   []netip.AddrPort   `json:"addresses"`
+	Flags       string             `json:"flags"`     // as this authority would vote now
+	Consensus   string             `json:"consensus"` // as the newest consensus has them
+	Listed      bool               `json:"listed"`    // in the newest consensus
+	Reasons     []Reason           `json:"reasons"`
+	Refused     string             `json:"refused,omitempty"` // by which rule of admission
+	Weight      uint64             `json:"weight"`            // kB/s
+	FirstListed time.Time          `json:"first_listed,omitzero"`
+	Age         int                `json:"age"`       // days served
+	CountsFor   int                `json:"counts_as"` // the same as the rules count it: more in a young network
+	AS          uint32             `json:"as,omitempty"`
+	Country     string             `json:"country,omitempty"`
+	Families    []directory.Digest `json:"families,omitempty"`
+	Group       directory.Digest   `json:"group,omitzero"`
+	Voucher     directory.Digest   `json:"voucher,omitzero"`     // that counts in the newest consensus
+	Quarantine  *Held              `json:"quarantine,omitempty"` // as this authority would vote now
+	InForce     *Held              `json:"in_force,omitempty"`   // by the newest consensus
+	Shares      directory.Shares   `json:"shares"`               // guard, middle, exit, in the newest consensus
 }
 
 // Held is a quarantine for operators.
@@ -111,7 +112,7 @@ func report(e *directory.VoteEntry, x *facts, f *flagger, b *basis, newest *dire
 	r := RelayReport{
 		ID: e.ID, Nickname: e.Nickname, Addresses: e.Addrs, Flags: e.Flags.String(), Reasons: f.reasons(x, e),
 		Refused: e.Refused, Weight: e.Weight, FirstListed: e.FirstListed, Age: e.Age, CountsFor: b.rules.AgeOf(e.Age),
-		AS: e.AS, Country: e.Country, Group: e.Group, Quarantine: heldOf(e.Quarantine),
+		AS: e.AS, Country: e.Country, Families: e.Family, Group: e.Group, Quarantine: heldOf(e.Quarantine),
 	}
 	if newest == nil {
 		return r
@@ -171,7 +172,7 @@ func (g *registry) tell(h *HistoryReport) {
 	for _, x := range attributes {
 		had := Had{Attribute: x.name}
 		for _, s := range r.past.Had[x.name] {
-			had.Spells = append(had.Spells, Spell{What: s.What, From: s.From, To: s.To})
+			had.Spells = append(had.Spells, Spell(s))
 		}
 		h.Had = append(h.Had, had)
 	}
@@ -272,17 +273,7 @@ func (a *Authority) Decide(name string, d Decision) ([]RelayReport, error) {
 		return nil, err
 	}
 	d.Target = target
-	newest, _ := a.reg.judgedBy(d.At)
-	var members []*directory.Relay
-	for i := range about {
-		if newest == nil {
-			break
-		}
-		if r := newest.Relay(about[i].ID); r != nil {
-			members = append(members, r)
-		}
-	}
-	return about, a.watch.decide(d, members)
+	return about, a.watch.decide(d, about)
 }
 
 func (a *Authority) target(name string, report *QuarantineReport) (about []RelayReport, id directory.Digest, err error) {

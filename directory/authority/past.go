@@ -3,6 +3,7 @@ package authority
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tunic/directory"
@@ -43,18 +44,26 @@ type attribute struct {
 
 // attributes are those that are remembered, in the order in which they are shown.
 var attributes = []attribute{
-	{"addresses", func(d *directory.Descriptor) string { return fmt.Sprint(d.Addrs) }},
+	{"addresses", func(d *directory.Descriptor) string { return strings.Trim(fmt.Sprint(d.Addrs), "[]") }},
 	{"nickname", func(d *directory.Descriptor) string { return d.Nickname }},
 	{"contact", func(d *directory.Descriptor) string { return d.Contact }},
 	{"platform", func(d *directory.Descriptor) string { return d.Platform }},
 	{"signing key", func(d *directory.Descriptor) string { return fmt.Sprint(directory.Digest(d.Signing.Subject)) }},
 	{"link key", func(d *directory.Descriptor) string { return fmt.Sprint(directory.Digest(d.Link.Subject)) }},
 	{"circuit key", func(d *directory.Descriptor) string { return fmt.Sprint(directory.Digest(d.Circuit.Subject)) }},
-	{"families", func(d *directory.Descriptor) string { return fmt.Sprint(d.Relay().Family) }},
-	{"voucher", func(d *directory.Descriptor) string { return fmt.Sprint(d.VouchedBy()) }},
+	{"families", func(d *directory.Descriptor) string { return strings.Trim(fmt.Sprint(d.Relay().Family), "[]") }},
+	{"voucher", func(d *directory.Descriptor) string {
+		if by := d.VouchedBy(); !by.IsZero() {
+			return by.String()
+		}
+		return ""
+	}},
 	{"offers", func(d *directory.Descriptor) string { return fmt.Sprintf("%d B/s, bursts of %d B", d.Rate, d.Burst) }},
 	{"exits to", func(d *directory.Descriptor) string {
 		v4, v6 := d.Policy.Summary()
+		if v4.Empty() && v6.Empty() {
+			return ""
+		}
 		return fmt.Sprintf("%v, IPv6 %v", v4, v6)
 	}},
 }

@@ -52,7 +52,7 @@ func (c *conditions) explain() string {
 	met := c.met()
 	var parts []string
 	for i := range c {
-		if c[i].what == "" || !met && c[i].have >= c[i].need {
+		if c[i].what == "" || !met && c[i].met() {
 			continue
 		}
 		parts = append(parts, c[i].String())
@@ -65,7 +65,7 @@ func (c condition) String() string {
 	case ofBandwidth:
 		return fmt.Sprintf("bandwidth %.0f kB/s, needs %.0f", c.have/1000, c.need/1000)
 	case ofFraction:
-		return fmt.Sprintf("up %.1f %% of the time, needs %.1f", 100*min(1, c.have), 100*c.need)
+		return fmt.Sprintf("up %.1f %% of the time, needs %.1f", 100*c.have, 100*c.need)
 	case ofAge:
 		return fmt.Sprintf("%.0f days served, needs %.0f", c.have, c.need)
 	case ofFamiliar:

@@ -140,9 +140,9 @@ func (w *watch) published(c *directory.Consensus, now time.Time) {
 	}
 }
 
-// decide takes a decision of an operator. members are the relays that it is
-// about: a finding against them is forgotten when their quarantine is lifted.
-func (w *watch) decide(d Decision, members []*directory.Relay) error {
+// decide takes a decision of an operator about some relays, of which findings are
+// forgotten when their quarantine is lifted.
+func (w *watch) decide(d Decision, relays []RelayReport) error {
 	if err := d.check(); err != nil {
 		return err
 	}
@@ -157,14 +157,14 @@ func (w *watch) decide(d Decision, members []*directory.Relay) error {
 		w.state.Decisions[d.Target] = d
 	}
 	if d.Action == Lift {
-		for _, r := range members {
-			delete(w.state.Findings, directory.Digest(r.ID))
-			for _, f := range r.Family {
+		for i := range relays {
+			delete(w.state.Findings, directory.Digest(relays[i].ID))
+			for _, f := range relays[i].Families {
 				delete(w.state.Findings, f)
 			}
 		}
 	}
-	w.note([]line{{Time: d.At, By: byOperator, What: d.Action, Group: d.Target, Until: d.Until, Note: d.Note}})
+	w.note(d.lines(relays))
 	return w.save()
 }
 

@@ -188,7 +188,7 @@ func TestFindingsAgainstWhoStandsForARelay(t *testing.T) {
 	if got := listFindings(w.state.Findings, dayNumber(epoch), 365); !slices.Equal(got, want) {
 		t.Errorf("findings %v, want %v", got, want)
 	}
-	if err := w.decide(Decision{Target: directory.Digest(relays[0].ID), Action: Lift, At: epoch}, []*directory.Relay{&relays[0]}); err != nil {
+	if err := w.decide(Decision{Target: directory.Digest(relays[0].ID), Action: Lift, At: epoch}, []RelayReport{{ID: relays[0].ID, Families: relays[0].Family}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := listFindings(w.state.Findings, dayNumber(epoch), 365); len(got) != 1 {
