@@ -73,6 +73,7 @@ type Client struct {
 	store   *store
 	cache   cache
 	status  *progress
+	exposed exposed
 	read    atomic.Uint64 // bytes of streams
 	written atomic.Uint64
 
@@ -91,7 +92,6 @@ type Client struct {
 	guards    *path.Guards
 	saved     uint64     // revision of the guards on disk
 	view      *path.View // nil before the first consensus
-	exposed   exposed
 	pool      *pool
 	shunned   map[post]time.Time // relays that take no streams for now, or are lost, until when
 	misses    map[post]int       // failures in a row to extend to a relay, since this consensus

@@ -2,6 +2,7 @@ package client
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"tunic/client/path"
@@ -127,20 +128,25 @@ func (c *Client) Status() Status {
 	for _, l := range c.net.links() {
 		s.Links = append(s.Links, LinkStatus{Peer: l.ID, Read: l.Read, Written: l.Written})
 	}
-	now := time.Now()
+	view, revision, held := c.describe(&s, time.Now())
+	s.Exposure = c.exposed.of(view, revision, held)
+	return s
+}
+
+// describe fills in what the lock guards, and returns what exposures follow from.
+func (c *Client) describe(s *Status, now time.Time) (*path.View, uint64, []keys.RelayID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Waiting = len(c.pool.waiters)
 	s.Consensus = c.consensusStatus(now)
 	s.Draws = DrawStatus(c.guards.Budget(now))
-	s.Exposure = c.exposure()
 	for _, g := range c.guards.List() {
 		s.Guards = append(s.Guards, c.guardStatus(g))
 	}
 	for _, e := range c.pool.entries {
 		s.Circuits = append(s.Circuits, e.describe(now))
 	}
-	return s
+	return c.view, c.guards.Revision(), c.guards.Opened()
 }
 
 func (c *Client) consensusStatus(now time.Time) ConsensusStatus {
@@ -199,31 +205,30 @@ const (
 	maxExposures   = 5 // our choice: listed
 )
 
-// exposure returns the greatest exposures, worked out once for each state of the
-// guards under one consensus. mu is held.
-func (c *Client) exposure() []ExposureStatus {
-	if c.view == nil {
-		return nil
-	}
-	if k := &c.exposed; k.view == c.view && k.revision == c.guards.Revision() {
-		return k.list
-	}
-	var list []ExposureStatus
-	for _, e := range c.view.Groups(yearlyCircuits, c.guards) {
-		if len(list) == maxExposures {
-			break
-		}
-		list = append(list, ExposureStatus{By: e.By.String(), Name: e.Name, Guard: e.Guard, Exit: e.Exit, Held: e.Held, Year: e.Year})
-	}
-	c.exposed = exposed{c.view, c.guards.Revision(), list}
-	return list
-}
-
-// exposed is what exposure returned last, and for what.
+// exposed is what the greatest exposures are, worked out once for each state of
+// the guards under one consensus: with many relays that takes a while.
 type exposed struct {
+	mu       sync.Mutex // guards what follows
 	view     *path.View
 	revision uint64
 	list     []ExposureStatus
+}
+
+// of returns the greatest exposures of a client with these guards.
+func (x *exposed) of(view *path.View, revision uint64, held []keys.RelayID) []ExposureStatus {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.view == view && x.revision == revision || view == nil {
+		return x.list
+	}
+	x.view, x.revision, x.list = view, revision, nil
+	for _, e := range view.Groups(yearlyCircuits, held) {
+		if len(x.list) == maxExposures {
+			break
+		}
+		x.list = append(x.list, ExposureStatus{By: e.By.String(), Name: e.Name, Guard: e.Guard, Exit: e.Exit, Held: e.Held, Year: e.Year})
+	}
+	return x.list
 }
 
 func (e *entry) describe(now time.Time) CircuitStatus {

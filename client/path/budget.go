@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tunic/directory/keys"
 )
 
 // maxDraws bounds the draws that are remembered: the greatest limit that the
@@ -41,6 +43,16 @@ func (g *Guards) limited() bool {
 // no further than who has the client use each.
 func (g *Guards) may(s *guard, now time.Time) bool {
 	return s.opened || s.confirmed != 0 || g.Override || !g.limited() || g.affords(g.cost(s), dayOf(now))
+}
+
+// Opened lists the guards in the sample that may carry traffic without a draw.
+func (g *Guards) Opened() (list []keys.RelayID) {
+	for _, s := range g.sample {
+		if s.opened || s.confirmed != 0 || g.view != nil && !g.limited() {
+			list = append(list, s.id)
+		}
+	}
+	return list
 }
 
 // cost is how many guards using s would open: itself, and those before it in the

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tunic/directory"
+	"tunic/directory/keys"
 	"tunic/directory/rules"
 )
 
@@ -21,8 +22,9 @@ type Exposure struct {
 }
 
 // Expose computes the exposure of a client to the relays that in selects, as
-// their places in the consensus: of g, or of one that begins today if g is nil.
-// circuits is how many it builds in a year.
+// their places in the consensus. held is the guards that it may use already, as
+// [Guards.Opened] lists them, none for one that begins today; circuits is how many
+// it builds in a year.
 //
 // The bound: in a year the draw budget opens at most NewPerYear guards, in the
 // order in which they were sampled, whatever an attacker does to others. One is
@@ -33,8 +35,8 @@ type Exposure struct {
 // ÷ (1 − y), where y is the largest share of exits that one guard keeps out of its
 // paths. It holds while guards do not leave the sample before their turn; each
 // that does makes x that of one place more.
-func (v *View) Expose(in func(node int32) bool, circuits int, g *Guards) Exposure {
-	return v.newBounds().expose(in, circuits, g)
+func (v *View) Expose(in func(node int32) bool, circuits int, held []keys.RelayID) Exposure {
+	return v.newBounds().expose(in, circuits, held)
 }
 
 // bounds are what of a consensus exposures to all groups have in common.
@@ -46,17 +48,15 @@ type bounds struct {
 
 func (v *View) newBounds() *bounds { return &bounds{v, v.crowding(), v.kept()} }
 
-func (b *bounds) expose(in func(int32) bool, circuits int, g *Guards) Exposure {
+func (b *bounds) expose(in func(int32) bool, circuits int, held []keys.RelayID) Exposure {
 	v := b.v
 	guards, share := v.membersOf(directory.AsGuard, in)
 	exits, exitShare := v.membersOf(directory.AsExit, in)
 	e := Exposure{Guard: share, Exit: exitShare}
-	if g != nil {
-		for _, s := range g.sample {
-			if s.node >= 0 && in(s.node) && (s.opened || s.confirmed != 0 || !g.limited()) {
-				e.Held = true
-				guards = append(guards, s.node)
-			}
+	for _, id := range held {
+		if n := v.find(id); n >= 0 && in(n) {
+			e.Held = true
+			guards = append(guards, n)
 		}
 	}
 	e.Apart = !slices.ContainsFunc(guards, func(a int32) bool {
@@ -256,7 +256,7 @@ type GroupExposure struct {
 // of, the greatest first: cohorts and countries, and where the network's rules do
 // not keep them apart, ASes. To families, inferred groups, vouchers' and ranges of
 // addresses there is none: no path has two of their relays.
-func (v *View) Groups(circuits int, g *Guards) []GroupExposure {
+func (v *View) Groups(circuits int, held []keys.RelayID) []GroupExposure {
 	members := map[rules.Dimension]map[string]map[int32]bool{rules.ByCohort: {}, rules.ByCountry: {}, rules.ByAS: {}}
 	note := func(by rules.Dimension, name string, n int32) {
 		if members[by][name] == nil {
@@ -280,7 +280,7 @@ func (v *View) Groups(circuits int, g *Guards) []GroupExposure {
 	b := v.newBounds()
 	for by, groups := range members {
 		for name, in := range groups {
-			if e := b.expose(func(n int32) bool { return in[n] }, circuits, g); e.Year > 0 {
+			if e := b.expose(func(n int32) bool { return in[n] }, circuits, held); e.Year > 0 {
 				list = append(list, GroupExposure{by, name, e})
 			}
 		}

@@ -134,17 +134,17 @@ func TestExposureToWhatPathsKeepApartIsNone(t *testing.T) {
 		"cohort": func(n *node) bool { return n.cohort != 0 },
 		"nobody": func(n *node) bool { return false },
 	} {
-		if e := c.v.Expose(func(i int32) bool { return in(&c.v.nodes[i]) }, 1000, c.g); e.Year != 0 || !e.Apart {
+		if e := c.v.Expose(func(i int32) bool { return in(&c.v.nodes[i]) }, 1000, c.g.Opened()); e.Year != 0 || !e.Apart {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
 	_, a := c.reach(web)
 	c.g.Used(a, c.now, c.rng)
-	all := c.v.Expose(func(int32) bool { return true }, 1000, c.g)
+	all := c.v.Expose(func(int32) bool { return true }, 1000, c.g.Opened())
 	if !all.Held || all.Year < 0.999 || all.Guard != 1 || all.Exit != 1 {
 		t.Errorf("everybody: %+v", all)
 	}
-	if list := c.v.Groups(1000, c.g); len(list) != 0 {
+	if list := c.v.Groups(1000, c.g.Opened()); len(list) != 0 {
 		t.Errorf("groups %+v", list)
 	}
 }
@@ -158,7 +158,7 @@ func TestGroupsAreNamed(t *testing.T) {
 		z 10.5.0.1 50 guard listed=2024-01-01 as=5`)
 	c.v.consensus.ValidAfter = start
 	c.update(c.v.consensus)
-	list := c.v.Groups(1000, c.g)
+	list := c.v.Groups(1000, c.g.Opened())
 	i := slices.IndexFunc(list, func(e GroupExposure) bool { return e.By == rules.ByCohort })
 	j := slices.IndexFunc(list, func(e GroupExposure) bool { return e.By == rules.ByAS })
 	if len(list) != 2 || list[i].Name != "2029-12-17" || list[j].Name != "AS5" {

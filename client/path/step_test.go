@@ -126,3 +126,15 @@ func TestThroughAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func BenchmarkExposure(b *testing.B) {
+	c := big(b, 10_000, seeded(1))
+	c.ValidAfter = start
+	for i := range c.Relays {
+		c.Relays[i].Country = string([]byte{'A' + byte(i%7), 'A' + byte(i/7%9)})
+	}
+	v := NewView(c, Options{})
+	for b.Loop() {
+		v.Groups(52_560, nil)
+	}
+}
