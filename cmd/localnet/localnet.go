@@ -60,6 +60,9 @@ type Plan struct {
 	// loopback answers. The network's file then relaxes the rule that no two
 	// relays of a circuit are in one /16.
 	OneAddress bool
+	// Rounds is how many periods of a second the network begins with, before those
+	// of a minute; 0 takes ten.
+	Rounds int
 	// Resolvers are the name servers of each relay, by its name; those that are
 	// not listed use the machine's.
 	Resolvers map[string][]netip.AddrPort

@@ -135,6 +135,9 @@ func (n *Network) writeNetworkFile(sameSubnet bool) error {
 		f.Authorities = append(f.Authorities, node.AuthorityEntry(set, nd.Name, []netip.AddrPort{nd.listen}))
 	}
 	f.Timing = directory.TestTiming(time.Now())
+	if n.Plan.Rounds > 0 {
+		f.Timing.InitialRounds = n.Plan.Rounds
+	}
 	b, err := f.Encode()
 	if err != nil {
 		return err

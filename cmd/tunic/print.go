@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -158,12 +160,26 @@ func showQuarantine(w io.Writer, relays []directory.Relay) {
 	}
 }
 
-// showRefused says which relays a vote refuses, and why.
-func showRefused(w io.Writer, entries []directory.VoteEntry, by string) {
-	for i := range entries {
-		if e := &entries[i]; e.Refused != "" {
-			fmt.Fprintf(w, "refused by %s: %s, %v, %s\n", by, e.Nickname, e.ID, rule(e.Refused))
+// showRefused says which relays votes refuse, and why.
+func showRefused(w io.Writer, votes []*directory.Vote, n *directory.Network) {
+	type refusal struct {
+		id             keys.RelayID
+		nickname, rule string
+	}
+	by := map[refusal][]string{}
+	for _, v := range votes {
+		for i := range v.Entries {
+			if e := &v.Entries[i]; e.Refused != "" {
+				r := refusal{e.ID, e.Nickname, e.Refused}
+				by[r] = append(by[r], authorityName(n, v.Author))
+			}
 		}
+	}
+	list := slices.SortedFunc(maps.Keys(by), func(a, b refusal) int {
+		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.nickname, b.nickname), directory.CompareID(a.id, b.id))
+	})
+	for _, r := range list {
+		fmt.Fprintf(w, "refused: %s, %v, %s, by %s\n", r.nickname, r.id, rule(r.rule), strings.Join(by[r], ", "))
 	}
 }
 
@@ -241,7 +257,7 @@ func showVote(w io.Writer, v *directory.Vote, n *directory.Network) {
 	}
 	showRelays(w, relays)
 	showQuarantine(w, relays)
-	showRefused(w, v.Entries, authorityName(n, v.Author))
+	showRefused(w, []*directory.Vote{v}, n)
 	for _, e := range v.Entries {
 		if e.Unknown != 0 {
 			fmt.Fprintf(w, "  no opinion on %s: %v\n", e.Nickname, e.Unknown)

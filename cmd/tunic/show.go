@@ -139,9 +139,7 @@ func (s *shower) refusals(ctx context.Context, raw []byte) error {
 	if err != nil {
 		fmt.Fprintf(s.out, "whom votes refuse is not known: %v\n", err)
 	}
-	for _, v := range votes {
-		showRefused(s.out, v.Entries, authorityName(s.network, v.Author))
-	}
+	showRefused(s.out, votes, s.network)
 	return nil
 }
 
