@@ -2,7 +2,6 @@ package path
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -275,28 +274,6 @@ func TestSeveralGuardsInUse(t *testing.T) {
 	}
 	if len(counts) != 2 || counts[c.g.primary[0]] < 900 || counts[c.g.primary[1]] < 900 {
 		t.Errorf("circuits by guard: %v", counts)
-	}
-}
-
-// The first guards of many clients are spread as the shares are, with all bounds
-// of a network of full size: the first of a sample meets none.
-func TestFirstGuardsFollowTheShares(t *testing.T) {
-	c := big(t, 90, seeded(5))
-	c.ValidAfter = start
-	v, rng := NewView(c, Options{}), rand.New(rand.NewPCG(6, 6))
-	first := map[int32]int{}
-	for range 20_000 {
-		g := NewGuards("test")
-		g.Update(v, start, rng)
-		first[g.primary[0].node]++
-	}
-	var counts []int
-	var weights []float64
-	for i, m := range v.guards.members {
-		counts, weights = append(counts, first[m]), append(weights, float64(v.guards.weight(i)))
-	}
-	if x := chiSquare(counts, weights); x > limit(len(counts)) {
-		t.Errorf("chi square %.1f over %d guards, limit %.1f", x, len(counts), limit(len(counts)))
 	}
 }
 
