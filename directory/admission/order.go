@@ -8,10 +8,8 @@ import (
 	"slices"
 
 	"tunic/directory"
+	"tunic/directory/keys"
 )
-
-// labelKeepOrder separates the hash of the keep order from all others.
-const labelKeepOrder = "tunic 1 keep order" // SHA-256, ‖ random ‖ identity
 
 // A rank is what the place of a relay in the keep order rests on.
 type rank struct {
@@ -47,7 +45,7 @@ func keepOrder(relays []Relay, random directory.Digest) []rank {
 	var in []byte
 	for i := range relays {
 		r := &relays[i]
-		in = append(append(append(in[:0], labelKeepOrder...), random[:]...), r.ID[:]...)
+		in = append(append(append(in[:0], keys.LabelKeepOrder...), random[:]...), r.ID[:]...)
 		ranks[i] = rank{i, r.Flags.Has(directory.Running), r.firstOrNever(), r.Age, sha256.Sum256(in)}
 	}
 	slices.SortFunc(ranks, func(a, b rank) int { return compareKeep(&a, &b) })

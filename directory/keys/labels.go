@@ -28,7 +28,9 @@ const ( // labels of hashes
 	LabelNetwork      = "tunic 1 network"        // SHA-256: the network digest of the prologues
 	LabelHybridPSK    = "tunic 1 hybrid psk"     // SHA3-256; the copy is in cell/hybrid
 
-	LabelLotteryNumber = "tunic 1 lottery number"   // SHA-256, the four of them: an authority's number of a day
+	LabelKeepOrder     = "tunic 1 keep order"       // SHA-256, all that follow: ‖ random value ‖ identity
+	LabelInferredGroup = "tunic 1 inferred group"   // ‖ the smallest identity in it: the group's name
+	LabelLotteryNumber = "tunic 1 lottery number"   // an authority's number of a day
 	LabelLotteryCommit = "tunic 1 lottery commit"   // what it publishes first of it
 	LabelLotteryValue  = "tunic 1 lottery value"    // the shared random value of a day
 	LabelLotteryNone   = "tunic 1 lottery fallback" // and that of a day when too few revealed

@@ -10,12 +10,8 @@ import (
 	"tunic/directory/keys"
 )
 
-// labelGroup begins what a group's id is the SHA-256 of; the identity that
-// comes first of those found follows.
-const labelGroup = "tunic 1 inferred group"
-
 func idOf(smallest keys.RelayID) directory.Digest {
-	return sha256.Sum256(append([]byte(labelGroup), smallest[:]...))
+	return sha256.Sum256(append([]byte(keys.LabelInferredGroup), smallest[:]...))
 }
 
 // A registry is the groups of a state during a run.
