@@ -72,12 +72,14 @@ func (g *Guards) cost(s *guard) int {
 
 // affords reports whether n guards more may be opened on a day, one of them to
 // be used. A limit counts days of the calendar, in UTC: this one and those
-// before it.
+// before it. The first guard of all may cost as many as a year allows: behind a
+// firewall many cannot be reached, and a client that never had one should find one.
 func (g *Guards) affords(n int, today int32) bool {
 	r := g.rules()
 	used, month, year := g.spent(today)
 	within := func(n, limit int) bool { return limit == 0 || n <= limit }
-	return within(used+1, r.NewPerDay) && within(month+n, r.NewPerMonth) && within(year+n, r.NewPerYear)
+	first := year == 0 && !slices.ContainsFunc(g.sample, func(s *guard) bool { return s.confirmed != 0 })
+	return within(used+1, r.NewPerDay) && (first || within(month+n, r.NewPerMonth)) && within(year+n, r.NewPerYear)
 }
 
 // open counts a guard as newly used, and those before it as passed over.

@@ -97,6 +97,26 @@ func TestPassingOverCounts(t *testing.T) {
 	}
 }
 
+// A client that never had a guard may pass over more for its first.
+func TestFirstGuardMayCostMore(t *testing.T) {
+	for _, test := range []struct {
+		down int
+		ok   bool
+	}{{0, true}, {2, true}, {5, true}, {6, false}} {
+		s := newSpender(t)
+		order := slices.Collect(s.g.Sample)
+		for _, id := range order[:test.down] {
+			s.down[id] = true
+		}
+		if id, ok := s.g.Carry(s.now, s.rng, s.up); ok != test.ok || ok && id != order[test.down] {
+			t.Errorf("with %d down: guard %d, %v", test.down, slices.Index(order, id), ok)
+		}
+		if b := s.g.Budget(s.now); test.ok && (b.Year != test.down+1 || b.Day != 1) {
+			t.Errorf("with %d down: budget %+v", test.down, b)
+		}
+	}
+}
+
 func TestOverrideLiftsTheBudget(t *testing.T) {
 	s := newSpender(t)
 	s.spend()
