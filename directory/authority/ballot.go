@@ -44,7 +44,7 @@ func (a *Authority) newBallot(p *period, now time.Time) ([]byte, error) {
 	a.mu.Unlock()
 	v := a.opinion(p, now)
 	v.Signing, v.Previous = cert, previous
-	return signFitting(v, key)
+	return signFitting(a.network, v, key)
 }
 
 // opinion returns what this authority would vote for at now, without signature.
@@ -80,14 +80,16 @@ func (a *Authority) place(v *directory.Vote) {
 
 // signFitting signs a vote. Where it is larger than a vote may be, which takes
 // relays that fill all fields to their bounds, it lists fewer: a vote without
-// some relays serves the network better than none.
-func signFitting(v *directory.Vote, key *keys.SigningKey) ([]byte, error) {
+// some relays serves the network better than none. Whom the rules refuse depends
+// on who is there, so that is decided again.
+func signFitting(n *directory.Network, v *directory.Vote, key *keys.SigningKey) ([]byte, error) {
 	for {
 		doc, err := v.Sign(key)
 		if !errors.Is(err, directory.ErrTooLarge) || len(v.Entries) == 0 {
 			return doc, err
 		}
 		v.Entries = fewer(v.Entries)
+		keepOut(n, v)
 	}
 }
 
@@ -119,6 +121,13 @@ func (a *Authority) conclude(p *period, votes []*directory.Vote) error {
 	if err != nil {
 		return fmt.Errorf("consensus: %w", err)
 	}
+	withheld, err := a.tickets.hold(p.round.Number, result.Draw)
+	if err != nil {
+		return fmt.Errorf("shared randomness: %w", err)
+	}
+	for _, id := range withheld {
+		a.log.Warn("authority did not reveal its random number", keyPeer, id, keyPeriod, p.round.ValidAfter)
+	}
 	checkpoint, peaks, err := result.Previous.Next(a.network, p.round.ValidAfter, doc)
 	if err != nil {
 		return err
@@ -128,9 +137,6 @@ func (a *Authority) conclude(p *period, votes []*directory.Vote) error {
 		return err
 	}
 	log := directory.Log{Size: checkpoint.Size, Peaks: peaks}
-	if err := a.tickets.hold(result.Draw); err != nil {
-		return fmt.Errorf("shared randomness: %w", err)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.adoptLocked(result.Previous)

@@ -20,11 +20,12 @@ type tickets struct {
 
 	mu   sync.Mutex // guards what follows
 	held directory.Draw
+	from int64 // number of the round that held is of, -1: of some round before the start
 }
 
 // openTickets reads what is on disk, and makes the secret where there is none.
 func openTickets(s *store) (*tickets, error) {
-	t := &tickets{store: s}
+	t := &tickets{store: s, from: -1}
 	secret, err := s.meta(keySecret)
 	if err != nil {
 		return nil, err
@@ -54,14 +55,19 @@ func (t *tickets) join(self keys.RelayID, validAfter time.Time) directory.Draw {
 	return lottery.Join(t.held, self, &t.secret, validAfter)
 }
 
-// hold takes what a tally came to.
-func (t *tickets) hold(d directory.Draw) error {
+// hold takes what the tally of a round came to. Where a new day begins it returns
+// which authorities committed to a number for it and did not reveal it, as far
+// as this one took part in the round before and so knows.
+func (t *tickets) hold(round int64, d directory.Draw) (withheld []keys.RelayID, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.held = d
+	if d.Day.After(t.held.Day) && round == t.from+1 {
+		withheld = lottery.Withheld(t.held)
+	}
+	t.held, t.from = d, round
 	doc, err := json.Marshal(&d)
 	if err != nil {
-		return err
+		return withheld, err
 	}
-	return t.store.putMeta(keyDraw, doc)
+	return withheld, t.store.putMeta(keyDraw, doc)
 }

@@ -23,14 +23,16 @@ func Refusals(n *directory.Network, v *directory.Vote) []string {
 	return admission.Refusals(relays, rulesAt(n, v.Params, relaxed, v.ValidAfter), v.Draw.Value)
 }
 
-// keepOut says in a vote whom the rules of admission refuse.
+// keepOut says in a vote whom the rules of admission refuse; all others are
+// Valid.
 func keepOut(n *directory.Network, v *directory.Vote) {
 	for i, rule := range Refusals(n, v) {
+		e := &v.Entries[i]
+		e.Refused = rule
 		if rule != "" {
-			e := &v.Entries[i]
-			e.Refused = rule
 			e.Flags &^= directory.Valid
-			e.Unknown &^= directory.Valid
+		} else {
+			e.Flags |= directory.Valid
 		}
 	}
 }

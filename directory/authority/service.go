@@ -39,6 +39,14 @@ func (s *service) adopt(e *directory.Relay, today int, r *rules.Rules) {
 	}
 }
 
+// notAfter brings days observed by a clock that was ahead back to the present,
+// so that they lock nothing.
+func (s *service) notAfter(now time.Time) {
+	if today := dayNumber(now); s.Ageing.Last > today {
+		s.Ageing.Last = today
+	}
+}
+
 // observe counts a slice of a day: the relay served in it if it was up and in
 // the consensus that was in force. In quarantine its age stands still, and who
 // was never listed has none.

@@ -181,7 +181,9 @@ func (s *store) loadRelays(g *registry, now time.Time) (skipped int, err error) 
 		descriptors := tx.Bucket(bucketDescriptors)
 		return tx.Bucket(bucketRelays).ForEach(func(k, v []byte) error {
 			var rec relayRecord
-			if len(k) != keys.PublicSize || json.Unmarshal(v, &rec) != nil || !rec.plausible(now) {
+			err := json.Unmarshal(v, &rec)
+			rec.Service.notAfter(now)
+			if len(k) != keys.PublicSize || err != nil || !rec.plausible(now) {
 				skipped++
 				return nil
 			}
