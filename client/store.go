@@ -20,7 +20,7 @@ const (
 )
 
 // maxGuardsFile bounds the file of the guards, in bytes: our choice; a full one
-// has 12 KiB.
+// has 80 KiB.
 const maxGuardsFile = 256 << 10
 
 // A store is the state directory: one client at a time has it.

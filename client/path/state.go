@@ -12,7 +12,7 @@ import (
 
 const ( // our choice
 	stateVersion = 2
-	// maxState bounds the bytes of a state file; a full one has about 50 KiB.
+	// maxState bounds the bytes of a state file; a full one has about 80 KiB.
 	maxState = 256 << 10
 )
 
