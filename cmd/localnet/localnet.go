@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"time"
 )
 
 // A Role says what a node is.
@@ -60,9 +61,11 @@ type Plan struct {
 	// loopback answers. The network's file then relaxes the rule that no two
 	// relays of a circuit are in one /16.
 	OneAddress bool
-	// Rounds is how many periods of a second the network begins with, before those
-	// of a minute; 0 takes ten.
+	// Rounds is how many short periods the network begins with, before those of a
+	// minute; 0 takes ten. Each lasts Round, a second if that is 0, of which the
+	// votes and signatures take the same part whatever it lasts.
 	Rounds int
+	Round  time.Duration
 	// Resolvers are the name servers of each relay, by its name; those that are
 	// not listed use the machine's.
 	Resolvers map[string][]netip.AddrPort

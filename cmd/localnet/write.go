@@ -138,6 +138,12 @@ func (n *Network) writeNetworkFile(sameSubnet bool) error {
 	if n.Plan.Rounds > 0 {
 		f.Timing.InitialRounds = n.Plan.Rounds
 	}
+	if round := n.Plan.Round; round > 0 {
+		t := &f.Timing
+		t.VoteRound = (t.VoteRound * round / t.InitialPeriod).Round(time.Millisecond)
+		t.SignTime = (t.SignTime * round / t.InitialPeriod).Round(time.Millisecond)
+		t.InitialPeriod = round
+	}
 	b, err := f.Encode()
 	if err != nil {
 		return err

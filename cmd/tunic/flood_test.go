@@ -23,8 +23,8 @@ import (
 
 const (
 	strangers  = 2000
-	floodRound = time.Second // of the initial rounds of a test network
-	floodTime  = 5 * time.Second
+	floodRound = 1500 * time.Millisecond // of the initial rounds: votes have 450 ms, signatures 225
+	floodTime  = 6 * time.Second
 )
 
 // While 2,000 strangers fetch the consensus again and again, each from an
@@ -37,7 +37,7 @@ func TestVotesAreOnTimeUnderAFlood(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs other addresses of loopback than 127.0.0.1")
 	}
-	n := startNetwork(t, localnet.Plan{Dir: filepath.Join(t.TempDir(), "net"), Authorities: 3, Relays: 4, Exits: 1})
+	n := startNetwork(t, localnet.Plan{Dir: filepath.Join(t.TempDir(), "net"), Authorities: 3, Relays: 4, Exits: 1, Round: floodRound})
 
 	// From the first consensus on.
 	time.Sleep(time.Until(n.File.Timing.Start))
