@@ -95,6 +95,12 @@ func TestPassingOverCounts(t *testing.T) {
 	if len(s.g.draws) != 3 {
 		t.Errorf("%d draws counted, want 3: one passed over, two used", len(s.g.draws))
 	}
+	s.down[order[0]], s.down[order[2]] = true, true
+	delete(s.down, order[1])
+	s.after(time.Hour)
+	if id, ok := s.g.Carry(s.now, s.rng, s.up); !ok || id != order[1] || len(s.g.draws) != 3 {
+		t.Errorf("the one that was passed over: used %d, %v, %d draws", slices.Index(order, id), ok, len(s.g.draws))
+	}
 }
 
 // A client that never had a guard may pass over more for its first.

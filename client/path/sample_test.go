@@ -2,6 +2,7 @@ package path
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,21 +99,24 @@ func TestLaterGroupsStandAside(t *testing.T) {
 	c := &client{t: t, g: NewGuards("test"), now: start, rng: seeded(1)}
 	plain := strict(t, strings.ReplaceAll(crowd(0, nil), "guard ", "guard "))
 	c.update(plain)
-	second := c.g.sample[1]
-	c.g.open(second, c.now)
-	second.confirmed = stampOf(c.now)
+	second, fourth := c.g.sample[1], c.g.sample[3]
+	second.opened, second.confirmed = true, stampOf(c.now)
+	fourth.opened, fourth.confirmed = true, stampOf(c.now)
 	linked := *plain
 	linked.Relays = append([]directory.Relay(nil), plain.Relays...)
 	for i := range linked.Relays {
-		for _, s := range c.g.sample[:3] {
+		for _, s := range c.g.sample[:4] {
 			if linked.Relays[i].ID == s.id {
 				linked.Relays[i].Group = directory.DigestOf([]byte("group"))
 			}
 		}
 	}
 	c.update(&linked)
-	if first, third := c.g.sample[0], c.g.sample[2]; !first.aside || second.aside || !third.aside || c.g.primary[0] != second {
-		t.Errorf("aside: %v %v %v", first.aside, second.aside, third.aside)
+	if first, third := c.g.sample[0], c.g.sample[2]; !first.aside || second.aside || !third.aside || fourth.aside {
+		t.Errorf("aside: %v %v %v %v", first.aside, second.aside, third.aside, fourth.aside)
+	}
+	if c.g.primary[0] != second || slices.Contains(c.g.primary, fourth) {
+		t.Error("the first of two that carried traffic is not primary, or both are")
 	}
 	c.update(plain)
 	if c.g.sample[0].aside {
@@ -147,10 +151,11 @@ func (c *client) fresh() (n int) {
 func TestRefillAfterFailuresTakesOldRelays(t *testing.T) {
 	later := start.AddDate(0, 0, 40)
 	for _, test := range []struct {
-		name    string
-		weight  int
-		fail    func(c *client)
-		refills bool // newcomers come in
+		name   string
+		weight int
+		fail   func(c *client)
+		least  int // newcomers that come in
+		most   int
 	}{
 		{"unreachable", 1, func(c *client) {
 			for range 3 {
@@ -159,22 +164,28 @@ func TestRefillAfterFailuresTakesOldRelays(t *testing.T) {
 			for _, s := range c.g.sample[:10] {
 				s.tried().reach = Unreachable
 			}
-		}, false},
+		}, 0, 0},
 		{"unlisted", 1, func(c *client) {
 			for _, s := range c.g.sample[:10] {
 				s.unlisted, s.id = stampOf(c.now.Add(-30*day)), idOf("gone "+s.id.String())
 			}
-		}, false},
+		}, 0, 0},
 		{"life over", 1, func(c *client) {
 			for _, s := range c.g.sample[:10] {
 				s.expires = stampOf(c.now) - 1
 			}
-		}, true},
+		}, 2, 10},
+		{"life over of one, nine unreachable", 1, func(c *client) {
+			c.g.sample[9].expires = stampOf(c.now) - 1
+			for _, s := range c.g.sample[:9] {
+				s.tried().reach = Unreachable
+			}
+		}, 0, 1},
 		{"most are new", 3, func(c *client) {
 			for _, s := range c.g.sample[:10] {
 				s.tried().reach = Unreachable
 			}
-		}, true},
+		}, 2, 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &client{t: t, g: NewGuards("test"), now: start, rng: seeded(3)}
@@ -187,8 +198,8 @@ func TestRefillAfterFailuresTakesOldRelays(t *testing.T) {
 			consensus.Params = []directory.Param{{Name: "guard_per_cohort", Value: 60}}
 			test.fail(c)
 			c.update(consensus)
-			if n := c.fresh(); (n > 0) != test.refills {
-				t.Errorf("%d newcomers in the sample", n)
+			if n := c.fresh(); n < test.least || n > test.most {
+				t.Errorf("%d newcomers in the sample, want %d to %d", n, test.least, test.most)
 			}
 		})
 	}
