@@ -2,6 +2,7 @@ package authority
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -67,6 +68,7 @@ type thresholds struct {
 	familiar float64
 	fraction float64
 	guard    uint64
+	age      int // no flag needs more
 }
 
 // flagger decides flags for all relays of one vote.
@@ -97,6 +99,10 @@ func newFlagger(all []facts, observing, tick time.Duration, r *rules.Rules) *fla
 	g.t.guard = relative(bandwidth, guards, guardBandwidth)
 	g.t.between = relative(column(active, func(f *facts) float64 { return f.between }), 0.5, stableBetween.Seconds())
 	g.t.run = relative(column(active, func(f *facts) float64 { return f.run }), 0.5, stableUptime.Seconds())
+	g.t.age = math.MaxInt
+	if r.Stretch > 1000 { // on the network's second day nobody may have served a whole one
+		g.t.age = atQuantile(column(active, func(f *facts) int { return f.age }), 0.5)
+	}
 	known := column(active, func(f *facts) float64 { return f.known })
 	g.t.familiar = relative(known, lowestEighth, guardFamiliar.Seconds())
 	familiar := make([]facts, 0, len(active))
@@ -182,14 +188,14 @@ func (g *flagger) conditions(flag directory.Flags, f *facts) *conditions {
 	case directory.Stable:
 		return &conditions{stable}
 	case directory.HSDir:
-		return &conditions{fast, stable, {ofAge, float64(f.age), 0, float64(min(hsdirAge, g.rules.Ramps[directory.AsMiddle].Full))}}
+		return &conditions{fast, stable, {ofAge, float64(f.age), 0, float64(min(hsdirAge, g.rules.Ramps[directory.AsMiddle].Full, g.t.age))}}
 	}
 	return &conditions{
 		{ofBandwidth, float64(f.bandwidth), 0, float64(max(g.t.fast, g.t.guard))},
 		stable,
 		{ofFamiliar, f.known, g.tick, g.t.familiar},
 		{ofFraction, f.fraction, fractionSlack, g.t.fraction},
-		{ofAge, float64(f.age), 0, float64(g.guardAge(f))},
+		{ofAge, float64(f.age), 0, float64(min(g.guardAge(f), g.t.age))},
 	}
 }
 
