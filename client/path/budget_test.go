@@ -45,6 +45,10 @@ func (s *spender) spend() {
 func TestDrawBudget(t *testing.T) {
 	s := newSpender(t)
 	for s.now.Before(start.Add(400 * day)) {
+		s.g.Update(s.v, s.now, s.rng)
+		for id := range s.down { // what is sampled anew is up
+			s.down[id] = slices.ContainsFunc(s.g.sample, func(m *guard) bool { return m.id == id && m.opened })
+		}
 		s.spend()
 		until, held := s.g.Held(s.now)
 		if !held || !until.After(s.now) {
@@ -54,6 +58,7 @@ func TestDrawBudget(t *testing.T) {
 			t.Fatalf("the budget has room at %v, the next event is at %v", until, next)
 		}
 		s.now = until.Add(-time.Second)
+		s.g.Update(s.v, s.now, s.rng)
 		if _, ok := s.g.Carry(s.now, s.rng, s.up); ok {
 			t.Fatalf("a new guard before %v", until)
 		}
@@ -168,6 +173,28 @@ func TestSlownessSpendsNoDraw(t *testing.T) {
 	c.kill(hung)
 	if !c.g.Usable(other, c.now) {
 		t.Error("the old guard has failed and the new one is not used")
+	}
+}
+
+// A circuit that was begun while there was room carries nothing when another has
+// taken it.
+func TestCircuitsBeyondTheBudgetCarryNothing(t *testing.T) {
+	c := &client{t: t, g: NewGuards("test"), now: start, rng: seeded(9)}
+	c.update(strict(t, crowd(0, nil)))
+	c.kill(c.attempt())
+	_, first := c.reach(web)
+	c.kill(c.attempt())
+	first.guard.tried().reach = Unreachable
+	_, second := c.reach(web)
+	if first.guard == second.guard {
+		t.Fatal("one guard twice")
+	}
+	c.g.Used(second, c.now, c.rng)
+	first.guard.tried().reach, first.guard.opened = Reachable, false
+	c.g.Done(second)
+	c.kill(c.attempt()) // the second one dies
+	if c.g.Usable(first, c.now) || c.g.May(first, c.now) {
+		t.Error("a second new guard on one day")
 	}
 }
 

@@ -91,7 +91,7 @@ func TestExposureOfCircuits(t *testing.T) {
 	rng := seeded(13)
 	in := func(n int32) bool { return n%4 == 0 }
 	_, share := v.membersOf(2, in)
-	for _, guard := range v.guards.members[:5] {
+	for _, guard := range v.guards.members[:20] {
 		var bad, all uint64
 		v.Exits(guard, Need{Port: 443}, func(n int32, share uint64) bool {
 			if all += share; in(n) {
@@ -115,6 +115,10 @@ func TestExposureOfCircuits(t *testing.T) {
 		}
 		if most := share / (1 - v.kept()); want > most {
 			t.Errorf("%.4f of circuits, bound %.4f", want, most)
+		}
+		one := v.Expose(in, 1, []keys.RelayID{v.nodes[guard].relay.ID})
+		if held := in(guard); one.Held != held || held && (one.Year < want || one.Year <= share) {
+			t.Errorf("one circuit: %+v, the exits' shares say %.4f", one, want)
 		}
 	}
 }

@@ -118,6 +118,11 @@ func TestLaterGroupsStandAside(t *testing.T) {
 	if c.g.primary[0] != second || slices.Contains(c.g.primary, fourth) {
 		t.Error("the first of two that carried traffic is not primary, or both are")
 	}
+	for s := range c.g.ranked {
+		if s.aside {
+			t.Error("a guard that stands aside is tried")
+		}
+	}
 	c.update(plain)
 	if c.g.sample[0].aside {
 		t.Error("still aside though nothing ties it to another")
@@ -270,12 +275,19 @@ func TestInvalidGuardIsLeftAtOnce(t *testing.T) {
 
 // Several guards in use at once share the circuits, when the network says so.
 func TestSeveralGuardsInUse(t *testing.T) {
-	c := newClient(t, many(10))
+	b := new(strings.Builder)
+	for i := range 10 { // an exit beside each guard
+		fmt.Fprintf(b, "g%d 10.%d.0.1 100 guard\nx%d 10.%d.0.2 100 ports=80\n", i, i, i, i)
+	}
+	c := newClient(t, b.String())
 	c.v.consensus.Params = []directory.Param{{Name: "guard_use", Value: 2}}
 	c.update(c.v.consensus)
 	counts := map[*guard]int{}
 	for range 2000 {
-		a := c.attempt()
+		p, a := c.get(web)
+		if !together(c.v.consensus, p[Guard], p[Exit], false) || p[Guard].ID != a.Guard() {
+			t.Fatal("a path that was drawn for another guard")
+		}
 		c.g.Reached(a, c.now)
 		if !c.g.Usable(a, c.now) || !c.g.Preferred(a, c.now) {
 			t.Fatal("a circuit through one of two guards in use is not")

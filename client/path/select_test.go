@@ -230,6 +230,7 @@ func TestSelectSaysWhichRuleLeavesNothing(t *testing.T) {
 		{"one voucher", "a 10.1.0.1 1 guard voucher=f\nb 10.2.0.1 1\nx 10.3.0.1 1 ports=80 voucher=f", Need{Port: 80}, Exit, RuleVoucher, "0 of other vouchers"},
 		{"voucher itself", "a 10.1.0.1 1 guard voucher=f\nb 10.2.0.1 1\nx 10.3.0.1 1 ports=80 family=f", Need{Port: 80}, Exit, RuleVoucher, "0 of other vouchers"},
 		{"voucher's voucher", "a 10.1.0.1 1 guard voucher=f family=g\nb 10.2.0.1 1\nx 10.3.0.1 1 ports=80 voucher=g", Need{Port: 80}, Exit, RuleVoucher, "0 of other vouchers"},
+		{"a chain of vouchers", "a 10.1.0.1 1 guard voucher=f\nb 10.2.0.1 1 voucher=g family=h\nc 10.5.0.1 1 down voucher=f family=g\nx 10.3.0.1 1 ports=80 voucher=h\nf 10.4.0.1 1 down family=f", Need{Port: 80}, Exit, RuleVoucher, "0 of other vouchers"},
 		{"guard without a share", "a 10.1.0.1 0 guard\nb 10.2.0.1 1\nx 10.3.0.1 1 ports=80", Need{Port: 80}, Guard, RuleShare, "no relay for the guard: 3 running, 1 with the flag, 0 with a share"},
 		{"exit without a share", "a 10.1.0.1 1 guard\nb 10.2.0.1 1\nx 10.3.0.1 0 ports=80", Need{Port: 80}, Exit, RuleShare, "3 running, 1 with the flag, 0 with a share"},
 		{"middle without a share", "a 10.1.0.1 1 guard\nb 10.2.0.1 0\nx 10.3.0.1 1 ports=80", Need{Port: 80}, Middle, RuleSame, "3 running, 2 with a share, 0 not in the path already"},
