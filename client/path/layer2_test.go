@@ -2,6 +2,7 @@ package path
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -110,5 +111,25 @@ func TestSecondLayerIsReplacedOnce(t *testing.T) {
 	c.update(all)
 	if _, _, err = c.v.SelectVia(c.g, Need{}, c.now, c.rng); err != nil || len(c.g.second) != c.v.rules.Guards.Layer2 {
 		t.Errorf("after their time: %d members, %v", len(c.g.second), err)
+	}
+}
+
+// However much of the middles' share a family has, the second layer has one of
+// it at most.
+func TestSecondLayerBoundsGroups(t *testing.T) {
+	drawing := crowd(60, func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 family=f", i) })
+	for seed := range uint64(10) {
+		c := &client{t: t, g: NewGuards("test"), now: start, rng: seeded(seed)}
+		c.update(strict(t, drawing))
+		if _, _, err := c.v.SelectVia(c.g, Need{}, c.now, c.rng); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, s := range c.g.second {
+			n += count(c.name(s.id)[0] == 'c')
+		}
+		if n > 1 || len(c.g.second) != 4 {
+			t.Errorf("%d of one family among %d", n, len(c.g.second))
+		}
 	}
 }
