@@ -246,19 +246,21 @@ func (g *registry) judged(now, validAfter time.Time) ([]directory.VoteEntry, []f
 		e := &entries[i]
 		e.Flags, e.Unknown = flagger.flags(&all[i])
 		e.Weight = weightOf(all[i].bandwidth)
-		g.standing(e, r, &b)
+		stand(e, r, &b, validAfter)
 	}
 	return entries, all, flagger
 }
 
-// standing adds to an entry what the authority knows of the relay's time in the
+// stand adds to an entry what the authority knows of the relay's time in the
 // network.
-func (g *registry) standing(e *directory.VoteEntry, r *relay, b *basis) {
+func stand(e *directory.VoteEntry, r *relay, b *basis, validAfter time.Time) {
 	e.FirstListed = r.service.FirstListed
 	if !e.FirstListed.IsZero() {
 		e.Age = min(r.service.Ageing.Age(b.day, b.rules), directory.MaxAge)
 	}
-	e.Vouch = r.service.Vouch
+	if validAfter.Before(r.descriptor.Voucher.Expires) {
+		e.Vouch = r.service.Vouch
+	}
 }
 
 func (g *registry) facts(r *relay, now time.Time, b *basis) facts {

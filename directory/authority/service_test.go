@@ -213,6 +213,9 @@ func TestVouchersAreDatedWhenTheyAreSeen(t *testing.T) {
 	if e := entryOf(t, g, later, later, r.Descriptor.ID); e.Vouch != (directory.Vouch{By: by, Day: directory.Day(epoch)}) {
 		t.Errorf("vouched %v", e.Vouch)
 	}
+	if e := entryOf(t, g, later, epoch.AddDate(1, 0, 0), r.Descriptor.ID); e.Vouch != (directory.Vouch{}) {
+		t.Errorf("when it has run out: %v", e.Vouch)
+	}
 	r.Descriptor.Voucher, r.Descriptor.Published = keys.Certificate{}, later.Add(3*time.Hour)
 	if _, err := upload(t, g, r, r.Descriptor.Published); err != nil {
 		t.Fatal(err)
