@@ -27,16 +27,19 @@ func (g *Guards) extend(now time.Time, rng *rand.Rand, over int) {
 	}
 	perCohort := r.PerCohort
 	for whole || usable < r.Sample && len(g.sample) < limit {
-		allowed := func(n int32) bool { return !g.holds(n) && !g.crowded(n, perCohort, g.sample) }
-		if !first && over == 0 {
-			allowed = g.old(allowed)
-		}
-		node, ok := g.view.guards.draw(rng, allowed)
-		if !ok {
-			// Where few cohorts have guards each gets an even share of the sample.
-			if perCohort++; perCohort > min(limit, total) {
-				break
+		within := func(perCohort int) func(int32) bool {
+			allowed := func(n int32) bool { return !g.holds(n) && !g.crowded(n, perCohort, g.sample) }
+			if !first && over == 0 {
+				return g.old(allowed)
 			}
+			return allowed
+		}
+		node, ok := g.view.guards.draw(rng, within(perCohort))
+		if !ok && !g.view.guards.any(within(maxSample)) {
+			break
+		}
+		if !ok { // where few cohorts have guards each gets an even share of the sample
+			perCohort++
 			continue
 		}
 		s := &guard{id: g.view.nodes[node].relay.ID, node: node, fit: true}

@@ -22,7 +22,7 @@ type world struct {
 const (
 	worldRelays = 400
 	period      = 4 * time.Hour    // between two consensuses
-	pause       = 40 * time.Minute // between two circuits
+	pause       = 80 * time.Minute // between two circuits
 )
 
 func newWorld(t testing.TB, seed uint64) *world {

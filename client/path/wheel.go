@@ -3,6 +3,7 @@ package path
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // maxRejections is our choice: draws from the whole wheel before the exact
@@ -85,6 +86,9 @@ func (w *wheel) draw(rng *rand.Rand, allowed func(int32) bool) (node int32, ok b
 	}
 	return w.drawExact(rng, allowed)
 }
+
+// any reports whether allowed admits a member.
+func (w *wheel) any(allowed func(int32) bool) bool { return slices.ContainsFunc(w.members, allowed) }
 
 // drawExact sums the weights of the admitted members first.
 func (w *wheel) drawExact(rng *rand.Rand, allowed func(int32) bool) (int32, bool) {
