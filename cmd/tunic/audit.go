@@ -11,6 +11,7 @@ import (
 
 	"tunic/cmd/node"
 	"tunic/directory"
+	"tunic/directory/admission/weigh"
 	"tunic/directory/authority"
 	"tunic/directory/mirror"
 )
@@ -167,6 +168,8 @@ type auditReport struct {
 	Over       int                   `json:"over"` // relays that a majority lists and the limits keep out
 	Cuts       []cut                 `json:"cuts"` // which caps cut, by the rules
 	Departures []authority.Departure `json:"departures"`
+
+	weights weigh.Result
 }
 
 type auditedVote struct {
@@ -186,7 +189,7 @@ func (a *auditor) audit() (*auditReport, error) {
 	}
 	r := &auditReport{
 		ValidAfter: directory.FormatTime(c.ValidAfter), Digest: directory.DigestOf(a.bundle.Document()), Relays: len(c.Relays),
-		Relaxed: result.Consensus.Relaxed, Over: len(result.Over), Cuts: cuts(result.Weights), Departures: found,
+		Relaxed: result.Consensus.Relaxed, Over: len(result.Over), Cuts: cuts(result.Weights), Departures: found, weights: result.Weights,
 	}
 	for _, v := range a.votes {
 		one := auditedVote{Author: authorityName(a.network, v.Author), Relays: len(v.Entries), ASTable: v.ASTable}

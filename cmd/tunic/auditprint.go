@@ -43,8 +43,17 @@ func cuts(r weigh.Result) (list []cut) {
 
 func permille(part, all uint64) float64 { return 1000 * float64(part) / float64(all) }
 
-// printCuts says which caps cut whom.
-func printCuts(w io.Writer, list []cut) {
+// printCuts says which caps cut whom, and where they could not hold.
+func printCuts(w io.Writer, r weigh.Result) {
+	list := cuts(r)
+	for p, name := range positionNames {
+		if r.Uncapped[p] {
+			fmt.Fprintf(w, "no relay may carry anything as %s by its age: ages and caps don't count there\n", name)
+		}
+		if r.Unsettled[p] {
+			fmt.Fprintf(w, "the caps of %s contradict each other in a network so small: not all of them hold\n", name)
+		}
+	}
 	if len(list) == 0 {
 		fmt.Fprintln(w, "no cap cuts anybody's share")
 		return
@@ -89,7 +98,7 @@ func printAudit(w io.Writer, n *directory.Network, r *auditReport) {
 	if r.Over > 0 {
 		fmt.Fprintf(w, "the limits of admission keep out %d relays more than the votes refuse\n", r.Over)
 	}
-	printCuts(w, r.Cuts)
+	printCuts(w, r.weights)
 	if len(r.Departures) == 0 {
 		fmt.Fprintln(w, "computed again from its votes: the same, byte for byte")
 		return

@@ -81,7 +81,7 @@ func showConsensus(w io.Writer, c *directory.Consensus, n *directory.Network) {
 	showShares(w, c.Relays)
 	showQuarantine(w, c.Relays)
 	if n != nil {
-		printCuts(w, cuts(authority.Weights(n, c)))
+		printCuts(w, authority.Weights(n, c))
 	}
 }
 

@@ -130,6 +130,9 @@ func (a *Authority) History(name string) (*HistoryReport, error) {
 	newest, _ := a.reg.judgedBy(v.ValidAfter)
 	i, err := findEntry(v, name)
 	if err != nil {
+		if h := a.reg.gone(name); h != nil {
+			return h, nil
+		}
 		return nil, err
 	}
 	h := &HistoryReport{RelayReport: report(&v.Entries[i], &all[i], f, &b, newest)}
@@ -154,6 +157,33 @@ func findEntry(v *directory.Vote, name string) (int, error) {
 		return -1, fmt.Errorf("%q: %w", name, ErrNoSuchRelay)
 	}
 	return found, nil
+}
+
+// gone returns what is known of a relay without a descriptor that counts, by its
+// identity or by the last nickname that it had; of several the one reached last.
+func (g *registry) gone(name string) *HistoryReport {
+	g.mu.Lock()
+	var found *relay
+	for _, r := range g.relays {
+		names := r.past.Had["nickname"]
+		called := len(names) > 0 && names[len(names)-1].What == name
+		if r.id.String() != name && !called {
+			continue
+		}
+		if found == nil || r.history.LastReached.After(found.history.LastReached) {
+			found = r
+		}
+	}
+	var h *HistoryReport
+	if found != nil {
+		s := &found.service
+		h = &HistoryReport{RelayReport: RelayReport{ID: found.id, Nickname: name, FirstListed: s.FirstListed, Age: s.Ageing.Days, CountsFor: s.Ageing.Days}}
+	}
+	g.mu.Unlock()
+	if h != nil {
+		g.tell(h)
+	}
+	return h
 }
 
 // tell adds what the registry knows of a relay's past.

@@ -3,6 +3,7 @@ package authority
 import (
 	"tunic/directory"
 	"tunic/directory/admission"
+	"tunic/directory/keys"
 	"tunic/directory/rules"
 )
 
@@ -21,6 +22,19 @@ func Refusals(n *directory.Network, v *directory.Vote) []string {
 	}
 	relaxed := rules.Relaxed(n, v.Params, running, v.ValidAfter)
 	return admission.Refusals(relays, rulesAt(n, v.Params, relaxed, v.ValidAfter), v.Draw.Value)
+}
+
+// refuses notes whom this authority's newest vote refuses.
+func (g *registry) refuses(v *directory.Vote) {
+	refused := make(map[keys.RelayID]string)
+	for i := range v.Entries {
+		if e := &v.Entries[i]; e.Refused != "" {
+			refused[e.ID] = e.Refused
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refused = refused
 }
 
 // keepOut says in a vote whom the rules of admission refuse; all others are

@@ -44,8 +44,9 @@ type registry struct {
 	tokens  float64 // for relays not seen before
 	filled  time.Time
 	started time.Time
-	since   time.Time            // when this authority began to keep history
-	newest  *directory.Consensus // nil: none is known
+	since   time.Time               // when this authority began to keep history
+	newest  *directory.Consensus    // nil: none is known
+	refused map[keys.RelayID]string // by which rule, in this authority's newest vote
 }
 
 // relay is what the registry knows of one.

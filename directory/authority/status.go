@@ -113,6 +113,8 @@ func (g *registry) why(r *relay, b *directory.Bundle, now time.Time) string {
 		return "never reached at its address"
 	case opinion == down:
 		return "no longer reached at its address"
+	case g.refused[r.id] != "":
+		return "refused by the limit " + g.refused[r.id]
 	case b != nil && r.history.FirstSeen.After(b.Consensus.ValidAfter):
 		return "new: the next consensus may list it"
 	}

@@ -42,6 +42,10 @@ func TestUnlistedRelaysAreTold(t *testing.T) {
 	if len(got) != 3 || got[ids[1]] != "new: the next consensus may list it" || got[ids[2]] != "never reached at its address" {
 		t.Errorf("at first: %v", got)
 	}
+	g.refused = map[keys.RelayID]string{ids[1]: "range24"}
+	if got := why(epoch); got[ids[1]] != "refused by the limit range24" {
+		t.Errorf("refused: %v", got)
+	}
 	now := epoch
 	for ; now.Before(epoch.Add(3 * time.Hour)); now = now.Add(time.Minute) {
 		takeAll(g, now, func(keys.RelayID) bool { return false })

@@ -99,9 +99,12 @@ func tallyQuarantine(r *directory.Relay, majority int, entries []*directory.Vote
 // seen it.
 func tallyVouchers(n *directory.Network, votes []*directory.Vote, relays []directory.Relay) (list []admission.Voucher) {
 	for i := range relays {
-		days := make(map[directory.Digest][]int)
+		var days map[directory.Digest][]int // by family; most relays have no voucher
 		for _, v := range votes {
 			if e := v.Entry(relays[i].ID); e != nil && !e.Vouch.By.IsZero() {
+				if days == nil {
+					days = make(map[directory.Digest][]int)
+				}
 				days[e.Vouch.By] = append(days[e.Vouch.By], dayNumber(e.Vouch.Day))
 			}
 		}
