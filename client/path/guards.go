@@ -149,9 +149,12 @@ func (g *Guards) Update(v *View, now time.Time, rng *rand.Rand) {
 	}
 	over := g.expire(now)
 	g.settle()
+	before := g.revision
 	g.extend(now, rng, over)
+	if g.revision != before {
+		g.settle()
+	}
 	g.forget(now)
-	g.settle()
 	g.updateSecond(now)
 }
 

@@ -138,3 +138,18 @@ func BenchmarkExposure(b *testing.B) {
 		v.Groups(52_560, nil)
 	}
 }
+
+func TestSelectAllocatesTheAttemptAlone(t *testing.T) {
+	v, rng, g := NewView(big(t, 1000, seeded(1)), Options{}), seeded(1), NewGuards("test")
+	g.Update(v, start, rng)
+	n := testing.AllocsPerRun(1000, func() {
+		_, a, err := v.Select(g, Need{Port: 443}, start, rng)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Done(a)
+	})
+	if n != 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
