@@ -229,6 +229,9 @@ func showDescriptor(w io.Writer, d *directory.Descriptor) {
 	for _, f := range d.Families {
 		fmt.Fprintf(w, "family: %v\n", directory.FamilyDigest(f.Signer))
 	}
+	if by := d.VouchedBy(); !by.IsZero() {
+		fmt.Fprintf(w, "vouched for by: %v, until %s\n", by, date(d.Voucher.Expires))
+	}
 	if d.Policy.RejectsAll() {
 		fmt.Fprintln(w, "no exit")
 		return
