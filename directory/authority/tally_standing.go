@@ -1,8 +1,10 @@
 package authority
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"tunic/directory"
@@ -62,36 +64,42 @@ func mostSaid[T comparable](entries []*directory.VoteEntry, liars int, of func(*
 const bereft = directory.Guard | directory.Exit | directory.HSDir
 
 // tallyQuarantine puts a relay into quarantine when a majority of all
-// authorities does, and names its group when a majority names it alike.
+// authorities does, and into a group when a majority puts it into one. Those
+// that found the group at different times may call it differently: then the name
+// that most use stands, and they take it over.
 func tallyQuarantine(r *directory.Relay, majority int, entries []*directory.VoteEntry) {
 	var until []int64
 	codes := make(map[string]int)
-	groups := make(map[directory.Digest]int)
+	groups, grouped := make(map[directory.Digest]int), 0
 	for _, e := range entries {
 		if !e.Group.IsZero() {
 			groups[e.Group]++
+			grouped++
 		}
 		if q := &e.Quarantine; q.Code != "" {
 			until = append(until, q.Until.UnixMilli())
 			codes[q.Code]++
 		}
 	}
-	for g, count := range groups {
-		if count >= majority {
-			r.Group = g
-		}
+	if grouped >= majority {
+		r.Group = mostFrequent(groups, func(a, b directory.Digest) int { return bytes.Compare(a[:], b[:]) })
 	}
 	if len(until) < majority {
 		return
 	}
-	best := ""
-	for code, count := range codes {
-		if best == "" || count > codes[best] || count == codes[best] && code < best {
-			best = code
+	r.Quarantine = directory.Quarantine{Code: mostFrequent(codes, strings.Compare), Until: time.UnixMilli(lowMedian(until)).UTC()}
+	r.Flags &^= bereft
+}
+
+// mostFrequent returns the key with the greatest count, of several the smallest.
+func mostFrequent[K comparable](counts map[K]int, compare func(a, b K) int) (best K) {
+	most := 0
+	for k, count := range counts {
+		if count > most || count == most && compare(k, best) < 0 {
+			best, most = k, count
 		}
 	}
-	r.Quarantine = directory.Quarantine{Code: best, Until: time.UnixMilli(lowMedian(until)).UTC()}
-	r.Flags &^= bereft
+	return best
 }
 
 // tallyVouchers returns the vouchers that a majority of all authorities has seen

@@ -142,7 +142,8 @@ func TestQuarantineNeedsAMajority(t *testing.T) {
 		"two of five":      {[]func(*directory.Vote){in("batch", 5, 1), in("batch", 5, 1), free, free, free}, directory.Quarantine{}, directory.Digest{}},
 		"two of three":     {[]func(*directory.Vote){in("batch", 5, 1), in("batch", 5, 1), free}, directory.Quarantine{}, directory.Digest{}},
 		"three of five":    {[]func(*directory.Vote){in("batch", 5, 1), in("batch", 6, 1), in("batch", 7, 1), free, free}, directory.Quarantine{Code: "batch", Until: epoch.Add(6 * time.Hour)}, directory.Digest{1}},
-		"other groups":     {[]func(*directory.Vote){in("batch", 5, 1), in("batch", 6, 2), in("batch", 7, 3), in("batch", 7, 3), free}, directory.Quarantine{Code: "batch", Until: epoch.Add(6 * time.Hour)}, directory.Digest{}},
+		"other groups":     {[]func(*directory.Vote){in("batch", 5, 1), in("batch", 6, 2), in("batch", 7, 3), in("batch", 7, 3), free}, directory.Quarantine{Code: "batch", Until: epoch.Add(6 * time.Hour)}, directory.Digest{3}},
+		"all other groups": {[]func(*directory.Vote){in("batch", 5, 4), in("batch", 6, 2), in("batch", 7, 3), free, free}, directory.Quarantine{Code: "batch", Until: epoch.Add(6 * time.Hour)}, directory.Digest{2}},
 		"most say cluster": {[]func(*directory.Vote){in("batch", 5, 1), in("cluster", 6, 1), in("cluster", 7, 1), free, free}, directory.Quarantine{Code: "cluster", Until: epoch.Add(6 * time.Hour)}, directory.Digest{1}},
 		"a tie":            {[]func(*directory.Vote){in("b", 5, 1), in("c", 6, 1), in("b", 7, 1), in("c", 8, 1), in("a", 9, 1)}, directory.Quarantine{Code: "b", Until: epoch.Add(7 * time.Hour)}, directory.Digest{1}},
 	} {
