@@ -89,7 +89,7 @@ func newSimRun() *cobra.Command {
 		Short: "simulate one attack",
 		Long: `Simulates clients of several algorithms while somebody poses as many relays, and
 prints what share of them is compromised: had a circuit with guard and exit both
-the attacker's. Days count from the attack; the year before it is simulated too.
+the attacker's. Days count from the attack; the two years before it are simulated too.
 
 Algorithms: tunic, by its own code; tor, C tor's with two guards in use;
 tor-noguards; uniform. Rules of tunic's are changed with --param and --ablate.
@@ -127,7 +127,7 @@ Defences that --ablate switches off:
 	p := cmd.Flags()
 	p.StringVar(&name, "scenario", "", "`file` of the attack, or a name")
 	p.IntVar(&days, "days", 90, "`days` from the attack on")
-	p.StringVar(&start, "start", sim.Steady, "when clients chose their guards: steady, in the year before the attack; fresh, as it begins")
+	p.StringVar(&start, "start", sim.Steady, "when clients chose their guards: steady, in the two years before the attack; fresh, as it begins")
 	p.StringSliceVar(&algorithms, "algorithms", sim.Algorithms(), "the algorithms, by `name`")
 	p.BoolVar(&asJSON, "json", false, "print JSON instead of a table")
 	p.StringVar(&csv, "csv", "", "write tables to a `directory`")

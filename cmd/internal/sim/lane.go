@@ -104,9 +104,9 @@ func (l *lane) client(c, day int, m morning, d *dice.Dice) {
 		case Tor:
 			p, guard = l.torChances(c, day, m, d)
 		case TorNoGuards:
-			p, guard = m.bad.perCircuit(), m.bad.guards
+			p, guard = m.bad.unguarded, m.bad.guards
 		case Uniform:
-			p, guard = m.evenly.perCircuit(), m.evenly.guards
+			p, guard = m.evenly.unguarded, m.evenly.guards
 		}
 	}
 	if day < 0 || guard == 0 {

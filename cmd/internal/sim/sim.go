@@ -39,7 +39,7 @@ func Algorithms() []string { return []string{Tunic, Tor, TorNoGuards, Uniform} }
 
 // When clients choose their first guards.
 const (
-	Steady = "steady" // each on a day of the year before the attack, evenly
+	Steady = "steady" // each on a day of the two years before the attack, evenly
 	Fresh  = "fresh"  // on the day on which the attack begins
 )
 
@@ -54,7 +54,7 @@ const ( // our choice
 	MaxClients = 10_000_000
 	MaxDays    = 3650
 	// leadStride is how many days pass between two looks before the attack.
-	leadStride = 5
+	leadStride = 10
 )
 
 // Options are what a run is made of.

@@ -136,6 +136,7 @@ type exposure struct {
 	guard, exit   []float64
 	guards, exits float64
 	family        bool
+	unguarded     float64 // see perCircuit
 }
 
 func exposureOf(w *world.World, s *world.Shares) exposure {
@@ -148,6 +149,7 @@ func exposureOf(w *world.World, s *world.Shares) exposure {
 			e.exits += s.Exit[k]
 		}
 	}
+	e.unguarded = e.perCircuit()
 	return e
 }
 

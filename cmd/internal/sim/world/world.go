@@ -19,9 +19,9 @@ import (
 	"tunic/directory/keys"
 )
 
-// Lead is how many days before day 0 a world begins, so that clients have
-// guards of all ages by then.
-const Lead = 365
+// Lead is how many days before day 0 a world begins: so long that clients have
+// guards of all ages by then, as if they had always been there.
+const Lead = 730
 
 // never is a day that does not come.
 const never = math.MaxInt32
