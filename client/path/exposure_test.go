@@ -66,7 +66,7 @@ func TestExposureBoundsAnAttackerWhoKnocksOutGuards(t *testing.T) {
 		v := NewView(test.consensus, Options{})
 		in := func(n int32) bool { return test.in(v, n) }
 		e := v.Expose(in, 10_000, nil)
-		const clients = 300
+		const clients = 200
 		caught := 0
 		for seed := range uint64(clients) {
 			hit, used := knockOut(t, v, seed, func(id keys.RelayID) bool { n, _ := v.Find(id); return in(n) })

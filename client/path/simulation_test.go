@@ -21,8 +21,8 @@ type world struct {
 
 const (
 	worldRelays = 400
-	period      = 4 * time.Hour    // between two consensuses
-	pause       = 80 * time.Minute // between two circuits
+	period      = 6 * time.Hour    // between two consensuses
+	pause       = 90 * time.Minute // between two circuits
 )
 
 func newWorld(t testing.TB, seed uint64) *world {

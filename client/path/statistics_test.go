@@ -71,7 +71,7 @@ func TestGuardsAreDrawnByWeight(t *testing.T) {
 	share(c)
 	v, rng := NewView(c, Options{}), seeded(6)
 	first := map[int32]int{}
-	for range 20_000 {
+	for range 10_000 {
 		g := NewGuards("test")
 		g.Update(v, start, rng)
 		first[g.primary[0].node]++
