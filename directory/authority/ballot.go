@@ -64,7 +64,9 @@ func (a *Authority) opinion(p *period, now time.Time) *directory.Vote {
 	a.place(v)
 	keepOut(a.network, v)
 	newest, b := a.reg.judgedBy(p.round.ValidAfter)
-	a.watch.run(a.reg.subjects(v.Entries, b.day), p.round.ValidAfter, b.rules)
+	if tellsNew(newest, p.round) {
+		a.watch.run(a.reg.subjects(v.Entries, b.day), p.round.ValidAfter, b.rules)
+	}
 	a.watch.judge(v, newest, b.rules, now)
 	a.reg.refuses(v)
 	return v

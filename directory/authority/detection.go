@@ -20,6 +20,13 @@ func detectorConfig(n *directory.Network) detect.Config {
 	return detect.Config{Usable: usable, SharedSubnets: n.SameSubnet}
 }
 
+// tellsNew reports whether an authority that holds this consensus, nil if none,
+// can tell who is new in a round: without one in force it would take all relays
+// for new after it lost its file, and for one enormous group.
+func tellsNew(newest *directory.Consensus, r directory.Round) bool {
+	return newest != nil && r.ValidAfter.Before(newest.ValidUntil)
+}
+
 // subjects returns the relays of a vote as detection sees them.
 func (g *registry) subjects(entries []directory.VoteEntry, today int) []detect.Subject {
 	g.mu.Lock()
