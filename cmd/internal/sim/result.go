@@ -194,7 +194,11 @@ func Wilson(k, n float64) Share {
 	centre := p + z95*z95/(2*n)
 	half := z95 * math.Sqrt(p*(1-p)/n+z95*z95/(4*n*n))
 	scale := 1 + z95*z95/n
-	return Share{p, max(0, (centre-half)/scale), min(1, (centre+half)/scale)}
+	share := Share{p, max(0, (centre-half)/scale), min(1, (centre+half)/scale)}
+	if k == 0 {
+		share.Low = 0 // not what rounding leaves of it
+	}
+	return share
 }
 
 // meanShare returns the mean over clients of a share that is summed over days.
