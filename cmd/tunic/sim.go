@@ -150,7 +150,7 @@ func simulate(ctx context.Context, o sim.Options, to io.Writer, what string) ([]
 		defer fmt.Fprint(to, "\r\x1b[K")
 	}
 	results, err := sim.Run(ctx, o)
-	for _, known := range []error{sim.ErrAlgorithm, sim.ErrStart, sim.ErrParam, sim.ErrAblate} {
+	for _, known := range []error{sim.ErrAlgorithm, sim.ErrStart, sim.ErrParam, sim.ErrAblate, sim.ErrClients, sim.ErrDays} {
 		if errors.Is(err, known) {
 			return nil, usageError{err}
 		}

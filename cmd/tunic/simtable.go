@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,8 @@ worse for tunic beside what must and should come out, and what the rules cost.`,
 			}
 			t, err := sim.Tabulate(cmd.Context(), o, rows, run)
 			switch {
+			case errors.Is(err, sim.ErrRow):
+				return usageError{err}
 			case err != nil:
 				return err
 			case asJSON:

@@ -194,9 +194,9 @@ func Wilson(k, n float64) Share {
 	centre := p + z95*z95/(2*n)
 	half := z95 * math.Sqrt(p*(1-p)/n+z95*z95/(4*n*n))
 	scale := 1 + z95*z95/n
-	share := Share{p, max(0, (centre-half)/scale), min(1, (centre+half)/scale)}
+	share := Share{p, min(p, max(0, (centre-half)/scale)), max(p, min(1, (centre+half)/scale))} // rounding errors do not leave p outside
 	if k == 0 {
-		share.Low = 0 // not what rounding leaves of it
+		share.Low = 0
 	}
 	return share
 }

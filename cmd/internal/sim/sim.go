@@ -47,6 +47,8 @@ const (
 var (
 	ErrAlgorithm = errors.New("no such algorithm")
 	ErrStart     = errors.New("no such start")
+	ErrDays      = errors.New("number of days")
+	ErrClients   = errors.New("number of clients")
 )
 
 const ( // our choice
@@ -87,10 +89,10 @@ func (o *Options) check() error {
 		}
 	}
 	if o.Days < 1 || o.Days > MaxDays {
-		return fmt.Errorf("%d days: use 1 to %d", o.Days, MaxDays)
+		return fmt.Errorf("%w: %d: use 1 to %d", ErrDays, o.Days, MaxDays)
 	}
 	if o.Clients < 1 || o.Clients > MaxClients {
-		return fmt.Errorf("%d clients: use 1 to %d", o.Clients, MaxClients)
+		return fmt.Errorf("%w: %d: use 1 to %d", ErrClients, o.Clients, MaxClients)
 	}
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
