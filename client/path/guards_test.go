@@ -94,7 +94,7 @@ func TestDatesAreSetBack(t *testing.T) {
 				t.Errorf("%s %v ago, want up to %v", what, d, fuzz)
 			}
 		}
-		check("confirmed", s.Confirmed, 12*day)
+		check("confirmed", s.Confirmed, 30*day)
 		check("unlisted", s.Unlisted, 4*day)
 		confirmed[s.Confirmed], unlisted[s.Unlisted] = true, true
 	}
@@ -108,14 +108,14 @@ func TestGuardsExpire(t *testing.T) {
 		name      string
 		confirmed time.Duration // after sampling; negative: never
 		unlisted  time.Duration // before the check; negative: listed
-		age       time.Duration // the guard's life is 200 days
+		age       time.Duration // the guard's life is 400 days
 		gone      bool
 	}{
-		{"young", -1, -1, 199 * day, false},
-		{"old, never used", -1, -1, 201 * day, true},
-		{"old, used from the start", 0, -1, 201 * day, true},
-		{"old, confirmed lately", 90 * day, -1, 201 * day, false},
-		{"old, confirmed long ago", 90 * day, -1, 211 * day, true},
+		{"young", -1, -1, 399 * day, false},
+		{"old, never used", -1, -1, 401 * day, true},
+		{"old, used from the start", 0, -1, 401 * day, true},
+		{"old, confirmed lately", 190 * day, -1, 401 * day, false},
+		{"old, confirmed long ago", 90 * day, -1, 401 * day, true},
 		{"unlisted for a while", -1, 19 * day, 30 * day, false},
 		{"unlisted for long", -1, 21 * day, 30 * day, true},
 		{"in use, unlisted for long", 0, 21 * day, 30 * day, true},
@@ -123,7 +123,7 @@ func TestGuardsExpire(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClient(t, many(4))
 			s := c.g.sample[0]
-			s.expires = stampOf(start.Add(200 * day))
+			s.expires = stampOf(start.Add(400 * day))
 			if test.confirmed >= 0 {
 				s.confirmed = stampOf(start.Add(test.confirmed))
 			}
@@ -151,7 +151,7 @@ func TestLivesAreDrawn(t *testing.T) {
 		g.Update(NewView(draw(t, many(20)), Options{}), start, seeded(seed))
 		for _, s := range g.sample {
 			life := int64(s.expires-stampOf(start)) / int64(day/time.Second)
-			if life < 180 || life > 270 {
+			if life < 300 || life > 390 {
 				t.Fatalf("a life of %d days", life)
 			}
 			seen[life]++
@@ -159,7 +159,7 @@ func TestLivesAreDrawn(t *testing.T) {
 	}
 	var counts []int
 	for life := range int64(91) {
-		counts = append(counts, seen[180+life])
+		counts = append(counts, seen[300+life])
 	}
 	if x := chiSquare(counts, slices.Repeat([]float64{1}, 91)); x > limit(91) {
 		t.Errorf("chi square %.1f, limit %.1f", x, limit(91))
@@ -171,7 +171,7 @@ func TestLifeIsBounded(t *testing.T) {
 	c := newClient(t, many(4))
 	c.g.sample[0].expires = stampOf(start.Add(3000 * day))
 	c.update(c.v.consensus)
-	if life := c.g.sample[0].expires.time().Sub(start); life != 270*day {
+	if life := c.g.sample[0].expires.time().Sub(start); life != 390*day {
 		t.Errorf("%v to live", life)
 	}
 }

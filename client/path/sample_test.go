@@ -42,12 +42,12 @@ func TestSampleBoundsGroups(t *testing.T) {
 		word func(i int) string
 		most int
 	}{
-		{"subnet", func(i int) string { return fmt.Sprintf("11.0.%d.1 1000 guard", i) }, 1},
-		{"IPv6 subnet", func(i int) string { return fmt.Sprintf("11.%d.0.1,2001:db8:%x::1 1000 guard", i, i) }, 1},
+		{"subnet", func(i int) string { return fmt.Sprintf("11.0.%d.1 1000 guard", i) }, 2},
+		{"IPv6 subnet", func(i int) string { return fmt.Sprintf("11.%d.0.1,2001:db8:%x::1 1000 guard", i, i) }, 2},
 		{"family", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard family=f", i) }, 1},
 		{"inferred group", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard group=f", i) }, 1},
 		{"voucher", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard voucher=f", i) }, 1},
-		{"AS", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard as=7", i) }, 2},
+		{"AS", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard as=7", i) }, 4},
 		{"cohort", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard listed=2029-12-%02d", i, 17+i%10) }, 1},
 		{"nothing", func(i int) string { return fmt.Sprintf("11.%d.0.1 1000 guard", i) }, 20},
 	} {

@@ -113,7 +113,7 @@ func TestStateOfVersionOneIsUpgraded(t *testing.T) {
 		t.Errorf("filled on %v", dayText(g.filled))
 	}
 	for _, m := range g.State().Guards[:4] {
-		if m.Rank != 0 || !m.Sampled.IsZero() || m.Expires.Before(start.AddDate(0, -4, 180)) || m.Expires.After(start.AddDate(0, 0, 270)) {
+		if m.Rank != 0 || !m.Sampled.IsZero() || m.Expires.Before(start.AddDate(0, -4, 300)) || m.Expires.After(start.AddDate(0, 0, 390)) {
 			t.Errorf("upgraded to %v", m)
 		}
 	}

@@ -49,14 +49,14 @@ func TestLimits(t *testing.T) {
 	}{
 		{"address", func(int) string { return "192.0.2.1" }, 0, 2},
 		{"range24", func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }, 0, 8},
-		{"range16", func(i int) string { return fmt.Sprintf("198.51.%d.1", i) }, 0, 64},
+		{"range16", func(i int) string { return fmt.Sprintf("198.51.%d.1", i) }, 0, 128},
 		{"", func(i int) string { return fmt.Sprintf("10.%d.0.1", i) }, 0, 200},
-		{"net64", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, 0, 2},
+		{"net64", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, 0, 8},
 		{"range24", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i) }, 0, 8},
-		{"range16", func(i int) string { return fmt.Sprintf("2001:db8:%x::1", i) }, 0, 64},
+		{"range16", func(i int) string { return fmt.Sprintf("2001:db8:%x::1", i) }, 0, 128},
 		{"", func(i int) string { return fmt.Sprintf("2001:%x::1", i) }, 0, 200},
 		{"address", func(int) string { return "::ffff:192.0.2.1" }, 0, 2},
-		{"as", func(i int) string { return fmt.Sprintf("10.%d.0.1", i) }, 64496, 32},
+		{"as", func(i int) string { return fmt.Sprintf("10.%d.0.1", i) }, 64496, 40},
 	} {
 		var relays []admission.Relay
 		for i := range 200 {
@@ -105,7 +105,9 @@ func TestLimitOfAnASIsAPartOfWhatIsAdmitted(t *testing.T) {
 		{"at one address", one, directory.Running, 32},
 		{"not running", everywhere, 0, 32},
 	} {
-		got := admission.Refusals(network(2000, tc.addr, tc.flags), old(), directory.Digest{})
+		r := old()
+		r.Limits.ASPermille = 50
+		got := admission.Refusals(network(2000, tc.addr, tc.flags), r, directory.Digest{})
 		if n := admitted(got[:200]); n != tc.want {
 			t.Errorf("with 2000 others %s %d of the AS are admitted, want %d", tc.what, n, tc.want)
 		}
@@ -163,7 +165,9 @@ func TestRefusedRelayTakesNoPlace(t *testing.T) {
 		relay(4, 5093, "198.51.100.1", "2001:db8::2"), relay(5, 5124, "203.0.113.1", "2001:db8::3"),
 		relay(6, 5155, "203.0.112.1", "2001:db8::4"),
 	}
-	got := admission.Refusals(relays, old(), directory.Digest{})
+	r := old()
+	r.Limits.Per64 = 2
+	got := admission.Refusals(relays, r, directory.Digest{})
 	if want := []string{"", "", "address", "", "", "net64"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -155,8 +155,8 @@ func TestRelaxationsSayWhichValueApplies(t *testing.T) {
 		}
 	}
 	young := rules.Of(nil, []string{rules.Young}, aYear)
-	if got := young.Caps[rules.ByCohort][directory.AsGuard]; got != 200 {
-		t.Errorf("cap of a cohort in a young network %d, want 200", got)
+	if got := young.Caps[rules.ByCohort][directory.AsGuard]; got != 120 {
+		t.Errorf("cap of a cohort in a young network %d, want 120", got)
 	}
 	if test := rules.Of(nil, []string{rules.Small, rules.Test}, aYear); test.Ramps[directory.AsGuard].At(0) != 1000 || test.Guards.NewPerDay != 0 {
 		t.Errorf("a test network has a ramp or a budget: %+v", test)
@@ -177,11 +177,11 @@ func TestRelaxed(t *testing.T) {
 		days    int
 		want    []string
 	}{
-		{"nothing", network, nil, 200, 360, nil},
+		{"nothing", network, nil, 200, 180, nil},
 		{"few relays", network, nil, 199, 360, []string{rules.Small}},
 		{"few by parameter", network, []directory.Param{{Name: "sybil_small", Value: 1000}}, 999, 360, []string{rules.Small}},
 		{"never few", network, []directory.Param{{Name: "sybil_small", Value: -5}}, 0, 360, nil},
-		{"young", network, nil, 200, 359, []string{rules.Young}},
+		{"young", network, nil, 200, 179, []string{rules.Young}},
 		{"before its start", network, nil, 200, -1, []string{rules.Young}},
 		{"all", &private, nil, 5, 0, []string{rules.Small, rules.Test, rules.Young}},
 		{"long ramp", network, []directory.Param{{Name: "age_full_m", Value: 400}}, 200, 399, []string{rules.Young}},

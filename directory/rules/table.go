@@ -21,11 +21,11 @@ func (r *Rules) limits() []entry {
 	l := &r.Limits
 	return []entry{
 		{"adm_per_address", &l.PerAddress, 2, 2, 2, 1, 1000},
-		{"adm_per_64", &l.Per64, 2, 2, 2, 1, 1000},
+		{"adm_per_64", &l.Per64, 8, 8, 8, 1, 1000},
 		{"adm_per_24", &l.Per24, 8, 8, 8, 1, 10_000},
-		{"adm_per_16", &l.Per16, 64, 64, 64, 1, 50_000},
+		{"adm_per_16", &l.Per16, 128, 128, 128, 1, 50_000},
 		{"adm_per_as", &l.PerAS, 32, 32, 32, 1, 50_000},
-		{"adm_as_permille", &l.ASPermille, 50, 500, 1000, 1, 1000},
+		{"adm_as_permille", &l.ASPermille, 200, 500, 1000, 1, 1000},
 		{"adm_new_per_address", &l.NewPerAddr, 2, 4, 1000, 1, 1000},
 		{"adm_new_window", &l.NewWindow, 30, 30, 30, 1, 365},
 	}
@@ -37,7 +37,7 @@ func (r *Rules) ages() []entry {
 		{"age_freeze", &l.FreezeAfter, 14, 14, 14, 1, 365},
 		{"age_forget", &l.ForgetAfter, 60, 60, 60, 1, 3650},
 		{"age_uptime", &l.UptimeOfADay, 900, 900, 0, 0, 1000},
-		{"cohort_days", &r.EpochDays, 30, 30, 30, 1, 365},
+		{"cohort_days", &r.EpochDays, 15, 15, 15, 1, 365},
 		{"cohort_age", &r.CohortAge, 730, 730, 730, 1, 36_500},
 	}
 	for p, x := range [positions]struct{ from, start, full, young int }{
@@ -64,9 +64,9 @@ var letters = [positions]string{"g", "m", "e"}
 func (r *Rules) shares() []entry {
 	var entries []entry
 	for p, caps := range [positions][Dimensions]int{ // in the order of the dimensions
-		{20, 40, 100, 400, 50, 20, 150, 50},
-		{30, 60, 150, 500, 80, 20, 250, 80},
-		{30, 60, 150, 400, 100, 20, 200, 60},
+		{20, 40, 200, 400, 25, 20, 150, 30},
+		{30, 60, 300, 500, 50, 20, 250, 150},
+		{30, 60, 250, 400, 80, 20, 200, 120},
 	} {
 		for d, c := range caps {
 			name := "cap_" + Dimension(d).String() + "_" + letters[p]
@@ -76,7 +76,7 @@ func (r *Rules) shares() []entry {
 	for _, x := range []struct {
 		d Dimension
 		c int
-	}{{BySlash24, 30}, {BySlash16, 60}, {ByAS, 150}, {ByFamily, 100}} {
+	}{{BySlash24, 30}, {BySlash16, 60}, {ByAS, 300}, {ByFamily, 100}} {
 		entries = append(entries, entry{"base_" + x.d.String(), &r.BaseCaps[x.d], x.c, wide(x.c), wide(x.c), 1, 1000})
 	}
 	return entries
@@ -119,14 +119,14 @@ func (r *Rules) guards() []entry {
 		{"guard_sample_permille", &g.SamplePermille, 200, 200, 200, 1, 1000},
 		{"guard_primary", &g.Primary, 3, 3, 3, 1, 8},
 		{"guard_use", &g.Use, 1, 1, 1, 1, 8},
-		{"guard_life_least", &g.LifeLeast, 180, 180, 180, 1, 3650},
-		{"guard_life_most", &g.LifeMost, 270, 270, 270, 1, 3650},
-		{"guard_confirmed", &g.ConfirmedLife, 120, 120, 120, 1, 3650},
+		{"guard_life_least", &g.LifeLeast, 300, 300, 300, 1, 3650},
+		{"guard_life_most", &g.LifeMost, 390, 390, 390, 1, 3650},
+		{"guard_confirmed", &g.ConfirmedLife, 300, 300, 300, 1, 3650},
 		{"guard_unlisted", &g.UnlistedLimit, 20, 20, 20, 1, 365},
-		{"guard_per_subnet", &g.PerSubnet, 1, 60, 60, 1, 60},
+		{"guard_per_subnet", &g.PerSubnet, 2, 60, 60, 1, 60},
 		{"guard_per_family", &g.PerFamily, 1, 60, 60, 1, 60},
 		{"guard_per_cohort", &g.PerCohort, 1, 60, 60, 1, 60},
-		{"guard_per_as", &g.PerAS, 2, 60, 60, 1, 60},
+		{"guard_per_as", &g.PerAS, 4, 60, 60, 1, 60},
 		{"guard_per_voucher", &g.PerVoucher, 1, 60, 60, 1, 60},
 		{"guard_new_day", &g.NewPerDay, 1, 4, 0, 0, 1000},
 		{"guard_new_month", &g.NewPerMonth, 3, 12, 0, 0, 1000},

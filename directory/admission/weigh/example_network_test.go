@@ -167,7 +167,7 @@ func TestOneAttackerIsUnderTheCapOfEachDimension(t *testing.T) {
 		"one family":        {func(_ int, x *admission.Relay) { x.Family = []directory.Digest{digest(5)} }, rules.ByFamily, digest(5).String()},
 		"families in chain": {func(i int, x *admission.Relay) { x.Family = []directory.Digest{digest(i + 1), digest(i + 2)} }, rules.ByFamily, least(n + 1).String()},
 		"inferred":          {func(_ int, x *admission.Relay) { x.Group = digest(5) }, rules.ByFamily, digest(5).String()},
-		"one wave":          {func(_ int, x *admission.Relay) { x.First, x.Age = today-300, 290 }, rules.ByCohort, "2023-11-19"},
+		"one wave":          {func(_ int, x *admission.Relay) { x.First, x.Age = today-300, 290 }, rules.ByCohort, "2023-12-04"},
 		"young":             {func(i int, x *admission.Relay) { x.First, x.Age = today-i, 89 }, rules.ByYoung, "less than 180 days"},
 	} {
 		relays := peace(600)
