@@ -65,8 +65,8 @@ func (r *Rules) shares() []entry {
 	var entries []entry
 	for p, caps := range [positions][Dimensions]int{ // in the order of the dimensions
 		{20, 40, 200, 400, 25, 20, 150, 30},
-		{30, 60, 300, 500, 50, 20, 250, 150},
-		{30, 60, 250, 400, 80, 20, 200, 120},
+		{30, 60, 300, 500, 80, 20, 250, 150},
+		{30, 60, 250, 400, 100, 20, 200, 120},
 	} {
 		for d, c := range caps {
 			name := "cap_" + Dimension(d).String() + "_" + letters[p]
