@@ -2,6 +2,7 @@ package localnet_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -24,6 +25,9 @@ import (
 	"tunic/cmd/node"
 )
 
+// maxTold is how much of its log a network that did not start shows, bytes.
+const maxTold = 30_000
+
 // started is the shared network, once a test has asked for it.
 var started *localnet.InProcess
 
@@ -36,7 +40,13 @@ var shared = sync.OnceValues(func() (n *localnet.InProcess, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return localnet.StartInProcess(ctx, localnet.Plan{Dir: filepath.Join(dir, "net"), Authorities: 3, Relays: 7, Exits: 3, Clients: 1}, slog.New(slog.DiscardHandler))
+	var told bytes.Buffer // safe to read when all nodes have stopped
+	n, err = localnet.StartInProcess(ctx, localnet.Plan{Dir: filepath.Join(dir, "net"), Authorities: 3, Relays: 7, Exits: 3, Clients: 1, Rounds: 60},
+		slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		return nil, fmt.Errorf("%w; the nodes' log:\n%s", err, told.Bytes()[max(0, told.Len()-maxTold):])
+	}
+	return n, nil
 })
 
 func TestMain(m *testing.M) {
