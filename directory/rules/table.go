@@ -64,9 +64,9 @@ var letters = [positions]string{"g", "m", "e"}
 func (r *Rules) shares() []entry {
 	var entries []entry
 	for p, caps := range [positions][Dimensions]int{ // in the order of the dimensions
-		{20, 40, 200, 400, 25, 20, 150, 30},
-		{30, 60, 300, 500, 80, 20, 250, 150},
-		{30, 60, 250, 400, 100, 20, 200, 120},
+		{20, 40, 250, 400, 25, 20, 150, 30},
+		{30, 60, 400, 500, 80, 20, 250, 150},
+		{30, 60, 300, 400, 100, 20, 200, 120},
 	} {
 		for d, c := range caps {
 			name := "cap_" + Dimension(d).String() + "_" + letters[p]
@@ -76,7 +76,7 @@ func (r *Rules) shares() []entry {
 	for _, x := range []struct {
 		d Dimension
 		c int
-	}{{BySlash24, 30}, {BySlash16, 60}, {ByAS, 300}, {ByFamily, 100}} {
+	}{{BySlash24, 30}, {BySlash16, 60}, {ByAS, 400}, {ByFamily, 100}} {
 		entries = append(entries, entry{"base_" + x.d.String(), &r.BaseCaps[x.d], x.c, wide(x.c), wide(x.c), 1, 1000})
 	}
 	return entries
