@@ -60,13 +60,28 @@ func (f *fetcher) fetch(ctx context.Context) error {
 }
 
 // refresh fetches the newest consensus because somebody named a relay that the
-// one here does not list; at most once in [refreshAfter], whoever asks.
+// one here does not list; at most once in [refreshAfter], whoever asks. Where the
+// next may be fetched within [refreshWait] it waits for that: a neighbour that has
+// the first consensus some milliseconds earlier is no stranger.
 func (f *fetcher) refresh(ctx context.Context) {
-	f.mu.Lock()
-	soon := f.flight == nil && f.gap != nil && !f.last.IsZero() && time.Since(f.last) < f.gap()
-	f.mu.Unlock()
-	if !soon {
-		_ = f.fetch(ctx) // the consensus that is there shows what came of it
+	asked := time.Now()
+	for {
+		f.mu.Lock()
+		var wait time.Duration
+		if f.flight == nil && f.gap != nil && !f.last.IsZero() {
+			wait = f.gap() - time.Since(f.last)
+		}
+		fetched := f.flight == nil && f.last.After(asked)
+		f.mu.Unlock()
+		switch {
+		case fetched: // by another that waited
+			return
+		case wait <= 0:
+			_ = f.fetch(ctx) // the consensus that is there shows what came of it
+			return
+		case wait > refreshWait || !sleep(ctx, wait):
+			return
+		}
 	}
 }
 

@@ -14,6 +14,8 @@ const ( // fixed by docs/protocol.md, "Relays"
 	// identity may cause the next; at most this share of a period.
 	refreshAfter = 10 * time.Second
 	refreshShare = 10
+	// refreshWait is how long who names an unknown identity may wait for that.
+	refreshWait = time.Second
 )
 
 const ( // our choice

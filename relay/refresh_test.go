@@ -1,11 +1,44 @@
 package relay
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tunic/directory"
 )
+
+// Who names an unknown relay soon after a fetch that brought nothing waits for the
+// next, all of them for one; where that is long, nobody waits.
+func TestRefreshWaitsForTheNextFetch(t *testing.T) {
+	for name, row := range map[string]struct {
+		gap   time.Duration
+		wait  time.Duration
+		count int
+	}{
+		"short": {100 * time.Millisecond, 80 * time.Millisecond, 2},
+		"long":  {refreshAfter, 0, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			count := 0
+			f := fetcher{gap: func() time.Duration { return row.gap }}
+			f.run = func(context.Context) error { count++; return nil }
+			f.refresh(t.Context())
+			time.Sleep(20 * time.Millisecond)
+			began := time.Now()
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() { f.refresh(t.Context()) })
+			}
+			all.Wait()
+			if waited := time.Since(began); waited != row.wait || count != row.count {
+				t.Errorf("%s: %d fetches, waited %v; want %d, %v", name, count, waited, row.count, row.wait)
+			}
+		})
+	}
+}
 
 func TestRefreshGapFollowsThePeriod(t *testing.T) {
 	test := &directory.Network{Timing: directory.TestTiming(noon)}
