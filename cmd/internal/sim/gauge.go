@@ -32,6 +32,7 @@ type figures struct {
 	idle                float64    // share of what honest relays carry under Tor's weights without attack that they do not
 	throughput          float64    // kB/s, median of circuits
 	relative            float64    // throughput ÷ that of Tor's weights on the same day
+	bound               float64    // on the probability that a client is compromised within a year; tunic's alone
 	newcomer            int        // days until an honest newcomer carries half; -1: it does not within newcomerDays
 	series              []point
 	lorenz              []float64 // share of the traffic that the least loaded carry, by share of capacity, in fiftieths
@@ -99,6 +100,9 @@ func (g *gauge) measure(l *lane, day int, last bool, m morning) {
 	f.throughput = g.throughput(s, load)
 	f.relative = f.throughput / g.throughput(rivals, usual)
 	f.newcomer = g.newcomer(l.source)
+	if m, ok := m.(*tunicDay); ok {
+		f.bound = m.Bound(func(n int32) bool { return g.world.Nodes[n].Bad }, int(365*l.run.Scenario.Clients.StreamsPerDay))
+	}
 }
 
 // attacker returns the attacker's share of each position.

@@ -47,6 +47,10 @@ type Result struct {
 	// Quantiles of the days to a client's first; null: not within the run.
 	Quantiles map[string]*int `json:"days_to_first"`
 	Advantage float64         `json:"advantage"` // Circuits ÷ Contributed²
+	// Bound is what the shares of the last day and the draw budget allow at most, of
+	// clients that begin then, within a year, whatever is done to honest relays; null
+	// where the algorithm has no such bound.
+	Bound *float64 `json:"bound_year"`
 
 	GuardEntropy     float64 `json:"guard_entropy_bits"`
 	ExitEntropy      float64 `json:"exit_entropy_bits"`
@@ -96,7 +100,7 @@ func (r *run) result(l *lane) *Result {
 	}
 	switch l.algorithm {
 	case Tunic:
-		x.NewcomerDays = &f.newcomer
+		x.NewcomerDays, x.Bound = &f.newcomer, &f.bound
 		for k := range r.Clients {
 			x.GuardsPerYear += float64(l.tunic.Used(k)) / float64(r.Clients)
 		}

@@ -106,6 +106,18 @@ func TestNobodyIsCompromisedInPeace(t *testing.T) {
 }
 
 // Uniform choice has the entropy of as many relays as there are.
+// What the code computes as a bound, no attack of a year passes: neither patience
+// nor knocking out guards all year long.
+func TestNoAttackPassesItsBound(t *testing.T) {
+	for name, more := range map[string]string{"trickle": "arrive_over_days = 300\n", "churn": "churn_guards_per_day = 0.2\n"} {
+		r := quick(t, parse(t, aged+more), func(o *sim.Options) { o.Algorithms, o.Clients, o.Days = []string{sim.Tunic}, 500, 365 })[sim.Tunic]
+		t.Logf("%s: %.1f %% of clients, bound %.1f %%", name, 100*r.Compromised["365"].Share, 100**r.Bound)
+		if *r.Bound <= 0 || r.Compromised["365"].Low > *r.Bound {
+			t.Errorf("%s: %v compromised, bound %v", name, r.Compromised["365"], *r.Bound)
+		}
+	}
+}
+
 func TestUniformEntropy(t *testing.T) {
 	r := quick(t, scenario.Peace(), func(o *sim.Options) { o.Days, o.Clients, o.Algorithms = 1, 1, []string{sim.Uniform} })[sim.Uniform]
 	if math.Abs(r.GuardEntropy-r.GuardMinEntropy) > 1e-9 || math.Abs(math.Exp2(r.GuardEntropy)-math.Round(math.Exp2(r.GuardEntropy))) > 1e-6 {

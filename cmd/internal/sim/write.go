@@ -41,6 +41,12 @@ func WriteResults(to io.Writer, results []*Result) error {
 			return "-"
 		})
 	}
+	line("bound for new clients, a year", func(r *Result) string {
+		if r.Bound == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.3f %%", 100**r.Bound)
+	})
 	line("advantage", number("%.2f", func(r *Result) float64 { return r.Advantage }))
 	line("attacker's share: guard", number("%.2f %%", func(r *Result) float64 { return 100 * r.Attacker.Guard }))
 	line("middle", number("%.2f %%", func(r *Result) float64 { return 100 * r.Attacker.Middle }))

@@ -76,6 +76,13 @@ type Day struct {
 	place   []int32 // the other way, -1: not listed
 }
 
+// Bound is the bound that path.Expose computes on what the relays of which bad
+// tells can see in a year of a client that begins today: the probability that it
+// ever has a circuit with guard and exit of theirs, whatever they do to others.
+func (d *Day) Bound(bad func(node int32) bool, circuits int) float64 {
+	return d.View.Expose(func(n int32) bool { return bad(d.nodes[n]) }, circuits, nil).Year
+}
+
 // NewNetwork returns the authorities of a world. params are parameters of the
 // consensus, ascending by name.
 func NewNetwork(w *world.World, params []directory.Param, off Off) *Network {
