@@ -1,6 +1,7 @@
 package link
 
 import (
+	"container/list"
 	"net"
 
 	"tunic/cell/work"
@@ -13,36 +14,8 @@ type stranger struct {
 	hold  *sourceHold
 	gone  chan struct{} // closed when it has to make room
 
-	counted    bool // it has a place; guarded by Pool.mu, as are
-	next, prev *stranger
-	queue      *strangers // the list it is in, nil if it must not be evicted
-}
-
-// strangers is a list, the oldest first.
-type strangers struct{ first, last *stranger }
-
-func (q *strangers) add(w *stranger) {
-	w.queue, w.prev, w.next = q, q.last, nil
-	if q.last == nil {
-		q.first = w
-	} else {
-		q.last.next = w
-	}
-	q.last = w
-}
-
-func (q *strangers) remove(w *stranger) {
-	if w.prev == nil {
-		q.first = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		q.last = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.queue, w.next, w.prev = nil, nil, nil
+	counted bool          // it has a place; guarded by Pool.mu, as is
+	queued  *list.Element // its place among the evictable, nil if it must not be evicted
 }
 
 // waiting is all connections without a finished handshake. Each class has its share
@@ -51,7 +24,18 @@ func (q *strangers) remove(w *stranger) {
 // nothing, or something wrong, keeps nobody else out.
 type waiting struct {
 	share     [work.Authority + 1]int
-	evictable [work.Authority + 1]strangers
+	evictable [work.Authority + 1]list.List // of *stranger, the oldest first
+}
+
+// offer has w evicted when its turn comes.
+func (q *waiting) offer(w *stranger) { w.queued = q.evictable[w.class].PushBack(w) }
+
+// withhold keeps w from being evicted.
+func (q *waiting) withhold(w *stranger) {
+	if w.queued != nil {
+		q.evictable[w.class].Remove(w.queued)
+		w.queued = nil
+	}
 }
 
 // enter gives w a place, and counts its goroutine as running.
@@ -74,14 +58,16 @@ func (p *Pool) place(w *stranger) (evicted *stranger, ok bool) {
 	}
 	q := &p.waiting
 	if !room(&q.share, w.class, p.cfg.Limits.Silent) {
-		if evicted = q.evictable[w.class].first; evicted == nil {
+		oldest := q.evictable[w.class].Front()
+		if oldest == nil {
 			return nil, false
 		}
+		evicted = oldest.Value.(*stranger)
 		p.leaveLocked(evicted)
 	}
 	q.share[w.class]++
 	w.counted = true
-	q.evictable[w.class].add(w)
+	q.offer(w)
 	p.running.Add(1)
 	return evicted, true
 }
@@ -99,9 +85,7 @@ func (p *Pool) leaveLocked(w *stranger) bool {
 	}
 	w.counted = false
 	p.waiting.share[w.class]--
-	if w.queue != nil {
-		w.queue.remove(w)
-	}
+	p.waiting.withhold(w)
 	return true
 }
 
@@ -109,16 +93,14 @@ func (p *Pool) leaveLocked(w *stranger) bool {
 func (p *Pool) keep(w *stranger) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.queue != nil {
-		w.queue.remove(w)
-	}
+	p.waiting.withhold(w)
 }
 
 // fallSilent says that w's handshake failed: it may be evicted.
 func (p *Pool) fallSilent(w *stranger) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.counted && w.queue == nil {
-		p.waiting.evictable[w.class].add(w)
+	if w.counted && w.queued == nil {
+		p.waiting.offer(w)
 	}
 }
