@@ -42,10 +42,7 @@ func (g *registry) basis(validAfter time.Time) basis {
 func rulesAt(n *directory.Network, params []directory.Param, relaxed []string, at time.Time) *rules.Rules {
 	r := rules.Of(params, relaxed, at.Sub(n.Timing.Start))
 	if n.SameSubnet {
-		l := &r.Limits
-		for _, limit := range []*int{&l.PerAddress, &l.Per64, &l.Per24, &l.Per16, &l.PerAS, &l.NewPerAddr} {
-			*limit = directory.MaxRelays
-		}
+		r.LiftAddresses()
 	}
 	return r
 }
