@@ -311,8 +311,4 @@ func TestRelaysThatMustNotShareACircuit(t *testing.T) {
 	if !a.SameFamily(b) || a.SameFamily(c) || !c.SameFamily(c) {
 		t.Error("SameFamily")
 	}
-	c.Ports6, _ = directory.ParsePortSummary("80")
-	if !c.AllowsExit(80, directory.IPv6) || c.AllowsExit(80, directory.IPv4) || !c.AllowsExit(80, directory.IPv4|directory.IPv6) || c.AllowsExit(81, directory.IPv6) {
-		t.Error("AllowsExit")
-	}
 }

@@ -103,9 +103,6 @@ func (s PortSummary) Allows(port uint16) bool {
 // Empty reports whether no port is in the set.
 func (s PortSummary) Empty() bool { return len(s.ranges) == 0 }
 
-// Ranges returns a copy of the ranges.
-func (s PortSummary) Ranges() []PortRange { return slices.Clone(s.ranges) }
-
 // Equal reports whether the sets are the same.
 func (s PortSummary) Equal(o PortSummary) bool { return slices.Equal(s.ranges, o.ranges) }
 

@@ -81,12 +81,6 @@ func Subnet(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// AllowsExit reports whether the relay's summary lets it connect to port on
-// addresses of any of the families.
-func (r *Relay) AllowsExit(port uint16, on Family) bool {
-	return on&IPv4 != 0 && r.Ports.Allows(port) || on&IPv6 != 0 && r.Ports6.Allows(port)
-}
-
 // encodeFacts appends the lines that a relay's descriptor alone determines.
 func (r *Relay) encodeFacts(w *writer) {
 	if !isName(r.Nickname, MaxNickname, "") {

@@ -169,16 +169,6 @@ func (n *Network) RoundAt(now time.Time) (Round, bool) {
 // NextRound returns the first round whose ValidAfter is after now.
 func (n *Network) NextRound(now time.Time) Round { return n.Round(n.Timing.index(now) + 1) }
 
-// NextVote returns the first round whose votes leave at or after now: the next
-// that an authority that starts at now can take part in from its beginning.
-func (n *Network) NextVote(now time.Time) Round {
-	r := n.NextRound(now)
-	if r.VotesLeave.Before(now) {
-		r = n.Round(r.Number + 1)
-	}
-	return r
-}
-
 // RoundOf returns the round that begins at exactly validAfter.
 func (n *Network) RoundOf(validAfter time.Time) (Round, bool) {
 	r, ok := n.RoundAt(validAfter)

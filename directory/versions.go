@@ -27,14 +27,6 @@ func VersionsOf(list ...uint8) Versions {
 // Has reports whether n is in the set.
 func (v Versions) Has(n uint8) bool { return n >= 1 && n <= MaxVersion && v&(1<<n) != 0 }
 
-// Newest returns the greatest number in the set, 0 if it is empty.
-func (v Versions) Newest() uint8 {
-	if v == 0 {
-		return 0
-	}
-	return uint8(bits.Len32(uint32(v)) - 1)
-}
-
 // List returns the numbers in the set, ascending.
 func (v Versions) List() []uint8 {
 	list := make([]uint8, 0, bits.OnesCount32(uint32(v)))

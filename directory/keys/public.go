@@ -69,14 +69,6 @@ func ParseSigningPublic(s string) (p SigningPublic, err error) {
 // ParseNotePublic decodes a note key's text form.
 func ParseNotePublic(s string) (p NotePublic, err error) { return p, p.UnmarshalText([]byte(s)) }
 
-// ParseLinkPublic decodes a link key's text form.
-func ParseLinkPublic(s string) (p LinkPublic, err error) { return p, p.UnmarshalText([]byte(s)) }
-
-// ParseCircuitPublic decodes a circuit key's text form.
-func ParseCircuitPublic(s string) (p CircuitPublic, err error) {
-	return p, p.UnmarshalText([]byte(s))
-}
-
 // String returns the text form.
 func (id RelayID) String() string { return string(encodeText(id[:])) }
 

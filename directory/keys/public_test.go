@@ -56,11 +56,13 @@ func TestParseFunctionsReadWhatStringWrites(t *testing.T) {
 	if got, err := ParseNotePublic(NotePublic(raw).String()); err != nil || got != raw {
 		t.Errorf("note key: %v, %v", got, err)
 	}
-	if got, err := ParseLinkPublic(LinkPublic(raw).String()); err != nil || got != raw {
-		t.Errorf("link key: %v, %v", got, err)
+	var link LinkPublic
+	if err := link.UnmarshalText([]byte(LinkPublic(raw).String())); err != nil || link != raw {
+		t.Errorf("link key: %v, %v", link, err)
 	}
-	if got, err := ParseCircuitPublic(CircuitPublic(raw).String()); err != nil || got != raw {
-		t.Errorf("circuit key: %v, %v", got, err)
+	var circuit CircuitPublic
+	if err := circuit.UnmarshalText([]byte(CircuitPublic(raw).String())); err != nil || circuit != raw {
+		t.Errorf("circuit key: %v, %v", circuit, err)
 	}
 }
 
