@@ -142,14 +142,20 @@ func (r *Relay) followConsensus(ctx context.Context) {
 			return
 		}
 		if err != nil && r.consensus() == before {
-			s.Failed(r.cfg.Network, time.Now(), rng)
-			if busy, ok := errors.AsType[*mirror.BusyError](err); ok {
-				s.Busy(r.cfg.Network, busy.RetryAfter, time.Now())
-			}
+			putOff(&s, r.cfg.Network, err, time.Now(), rng)
 			continue
 		}
 		s.Succeeded()
 		r.log.Debug("consensus fetched", slog.Int("relays", len(r.consensus().Relays)))
+	}
+}
+
+// putOff notes a fetch that brought nothing, and that whom it asked may want to be
+// left alone for a while.
+func putOff(s *mirror.Schedule, n *directory.Network, err error, now time.Time, rng *rand.Rand) {
+	s.Failed(n, now, rng)
+	if busy, ok := errors.AsType[*mirror.BusyError](err); ok {
+		s.Busy(n, busy.RetryAfter, now)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/mirror"
 )
 
 // Who names an unknown relay soon after a fetch that brought nothing waits for the
@@ -37,6 +38,24 @@ func TestRefreshWaitsForTheNextFetch(t *testing.T) {
 				t.Errorf("%s: %d fetches, waited %v; want %d, %v", name, count, waited, row.count, row.wait)
 			}
 		})
+	}
+}
+
+// Authorities that are busy are left alone for as long as they ask.
+func TestBusyAuthoritiesAreLeftAlone(t *testing.T) {
+	n := &directory.Network{Timing: directory.DefaultTiming(noon)}
+	now := n.Timing.Start.Add(time.Minute)
+	next := func(err error) time.Duration {
+		var s mirror.Schedule
+		putOff(&s, n, err, now, newRand())
+		return s.Next(n, nil, mirror.AsMirror, now, newRand()).Sub(now)
+	}
+	const asked = 5 * time.Minute
+	if d := next(&mirror.BusyError{RetryAfter: asked}); d < asked {
+		t.Errorf("asked again after %v, want %v", d, asked)
+	}
+	if d := next(mirror.ErrNotFound); d >= asked {
+		t.Errorf("after another failure %v", d)
 	}
 }
 
