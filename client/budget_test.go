@@ -11,16 +11,23 @@ import (
 	"tunic/client/path"
 )
 
+// unrelaxed publishes a consensus of a network that is neither small nor a test, and
+// returns a client that is ready in it.
+func (w *world) unrelaxed(t *testing.T) *Client {
+	w.relaxed = nil
+	w.publish(w.relays())
+	c := launch(t, w)
+	ready(t, c)
+	return c
+}
+
 // Who knocks out a client's guard gets it onto another one once a day at most,
 // and the user is told why nothing works. The next day it goes on by itself.
 func TestGuardsAreNotSpentInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, 3)
-		w.relaxed = nil
-		w.publish(w.relays())
-		c := launch(t, w)
+		c := w.unrelaxed(t)
 		defer c.Close()
-		ready(t, c)
 		get(t, c, "first").Close()
 		w.kill(guard(c, 0))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -70,11 +77,8 @@ func TestGuardOverrideTakesNewGuards(t *testing.T) {
 func TestReadyCircuitsGoWithTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, 3)
-		w.relaxed = nil
-		w.publish(w.relays())
-		c := launch(t, w)
+		c := w.unrelaxed(t)
 		defer c.Close()
-		ready(t, c)
 		c.mu.Lock()
 		now := time.Now()
 		p, a, err := c.view.Select(c.guards, path.Need{Port: 80}, now, c.rng)

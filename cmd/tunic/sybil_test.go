@@ -81,20 +81,7 @@ func TestSwarmOfRelaysInOneRange(t *testing.T) {
 		t.Skip("only 127.0.0.1 answers here: there are no ranges")
 	}
 	ln.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	n, err := localnet.StartInProcess(ctx, localnet.Plan{
-		Dir: filepath.Join(t.TempDir(), "net"), Authorities: 3, Relays: 5, Exits: 3, Clients: 1, Rounds: 60,
-	}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	a := &attack{ctx: ctx, net: n, file: filepath.Join(n.Plan.Dir, "network.toml")}
+	a := attacked(t, localnet.Plan{Authorities: 3, Relays: 5, Exits: 3, Clients: 1})
 	swarm(t, a.file, swarmSize)
 	a.shown(t)
 	t.Run("the consensus follows from its votes", a.audited)
@@ -109,11 +96,23 @@ func TestFoundersAreNotSuspected(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a network")
 	}
+	a := attacked(t, localnet.Plan{Authorities: 1, Relays: 20, MaxMemory: 64 << 20})
+	complete := 0
+	a.await(t, func(out string) bool {
+		if strings.Contains(out, "\n20 relays\n") {
+			complete++
+		}
+		return complete == 40 // looked at for some two seconds: more than one consensus
+	})
+}
+
+// attacked starts a network in this process, with short periods for a minute.
+func attacked(t *testing.T, plan localnet.Plan) *attack {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	n, err := localnet.StartInProcess(ctx, localnet.Plan{
-		Dir: filepath.Join(t.TempDir(), "net"), Authorities: 1, Relays: 20, Rounds: 60, MaxMemory: 64 << 20,
-	}, slog.New(slog.DiscardHandler))
+	t.Cleanup(cancel)
+	plan.Dir, plan.Rounds = filepath.Join(t.TempDir(), "net"), 60
+	n, err := localnet.StartInProcess(ctx, plan, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,14 +121,7 @@ func TestFoundersAreNotSuspected(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	a := &attack{ctx: ctx, net: n, file: filepath.Join(n.Plan.Dir, "network.toml")}
-	complete := 0
-	a.await(t, func(out string) bool {
-		if strings.Contains(out, "\n20 relays\n") {
-			complete++
-		}
-		return complete == 40 // looked at for some two seconds: more than one consensus
-	})
+	return &attack{ctx: ctx, net: n, file: filepath.Join(n.Plan.Dir, "network.toml")}
 }
 
 type attack struct {
