@@ -93,12 +93,18 @@ type auditor struct {
 const fetchTries = 3
 
 // fetch gets the newest consensus and its votes from the authorities.
-func (a *auditor) fetch(ctx context.Context) (err error) {
+func (a *auditor) fetch(ctx context.Context) error {
+	return whileThere(a.say, func() error { return a.fetchOnce(ctx) })
+}
+
+// whileThere does what begins with the newest consensus, and again where a vote
+// that it names is gone.
+func whileThere(say io.Writer, do func() error) (err error) {
 	for range fetchTries {
-		if err = a.fetchOnce(ctx); !errors.Is(err, mirror.ErrNotFound) {
+		if err = do(); !errors.Is(err, mirror.ErrNotFound) {
 			return err
 		}
-		fmt.Fprintln(a.say, "a vote is gone: beginning again with the newest consensus")
+		fmt.Fprintln(say, "a vote is gone: beginning again with the newest consensus")
 	}
 	return err
 }

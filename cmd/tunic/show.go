@@ -112,21 +112,25 @@ func (s *shower) bundle(ctx context.Context) (*directory.Bundle, error) {
 }
 
 // vote fetches the vote of an authority for the newest consensus.
-func (s *shower) vote(ctx context.Context, name string) ([]byte, error) {
+func (s *shower) vote(ctx context.Context, name string) (doc []byte, err error) {
 	a := s.authority(name)
 	if a == nil {
 		return nil, fmt.Errorf("network %s has no authority %q", s.network.Name, name)
 	}
-	b, err := s.bundle(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range b.Consensus.Votes {
-		if v.Author == a.ID {
-			return node.Fetch(ctx, s.network, node.VotePath(b.Consensus.ValidAfter, v))
+	err = whileThere(io.Discard, func() error {
+		b, err := s.bundle(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	return nil, fmt.Errorf("no vote of %s counted in the consensus valid after %s", a.Name, clock(b.Consensus.ValidAfter))
+		for _, v := range b.Consensus.Votes {
+			if v.Author == a.ID {
+				doc, err = node.Fetch(ctx, s.network, node.VotePath(b.Consensus.ValidAfter, v))
+				return err
+			}
+		}
+		return fmt.Errorf("no vote of %s counted in the consensus valid after %s", a.Name, clock(b.Consensus.ValidAfter))
+	})
+	return doc, err
 }
 
 // refusals prints whom the votes for a consensus that was fetched refuse.

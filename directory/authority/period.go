@@ -10,7 +10,7 @@ import (
 	"tunic/directory/keys"
 )
 
-const heldPeriods = 2 // our choice: the one being voted on, and the one being signed or asked for by who came late
+const heldPeriods = 3 // our choice: the one being voted on, the one being signed, and that of the newest consensus, whose votes people ask for
 
 // period is one round of the timeline at this authority: its machines, and what
 // they want done. It is guarded by the authority's lock.

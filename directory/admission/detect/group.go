@@ -98,13 +98,13 @@ func (v *view) find(id keys.RelayID) (int, bool) {
 }
 
 // take makes a set of subjects, ascending, members of one group: of into if it
-// is a group, else of the one that half of them are in, else of a new one as made
+// is a group, else of the one that it goes on with, else of a new one as made
 // says, if enough of them are in none. It returns the group's id.
 func (g *registry) take(set []int, into directory.Digest, made known) directory.Digest {
 	free := slices.DeleteFunc(slices.Clone(set), func(i int) bool { return g.of[i] != nil })
 	k := g.groups[into]
 	if k == nil {
-		k = g.half(set)
+		k = g.continued(set)
 	}
 	if k == nil {
 		if len(free) < g.v.rules.Detection.Least {
@@ -131,18 +131,29 @@ func (g *registry) found(first int, made known) *known {
 	return &made
 }
 
-// half returns the group that half of the set or more are in, nil if there is
-// none; of two that have half each, the one of smaller id.
-func (g *registry) half(set []int) *known {
-	n := map[*known]int{}
+// continued returns the group that a set goes on with: half of the set or more
+// are in it, or half of its listed members or more are in the set, so that no
+// batch that comes in growing parts becomes one group after another. Of several
+// it is the one with the most in the set, of these the one of smallest id; nil if
+// there is none.
+func (g *registry) continued(set []int) *known {
+	n, listed := map[*known]int{}, map[*known]int{}
 	for _, i := range set {
 		if g.of[i] != nil {
 			n[g.of[i]]++
 		}
 	}
+	for _, k := range g.of {
+		if n[k] > 0 {
+			listed[k]++
+		}
+	}
 	var best *known
 	for k, c := range n {
-		if 2*c >= len(set) && (best == nil || c > n[best] || c == n[best] && bytes.Compare(k.ID[:], best.ID[:]) < 0) {
+		if 2*c < min(len(set), listed[k]) {
+			continue
+		}
+		if best == nil || c > n[best] || c == n[best] && bytes.Compare(k.ID[:], best.ID[:]) < 0 {
 			best = k
 		}
 	}

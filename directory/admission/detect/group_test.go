@@ -76,6 +76,21 @@ func TestGroupKeepsItsIDAndGrows(t *testing.T) {
 	}
 }
 
+// Who comes in parts that grow gets no cap for each.
+func TestGrowingPartsAreOneGroup(t *testing.T) {
+	all := append(standing(start), siblings("lurker", 14, start)...)
+	for i := range all[600:] {
+		for k := range int64(4) {
+			all[600+i].Starts = append(all[600+i].Starts, start.Unix()/60-10_000*(4-k))
+		}
+	}
+	d := detect.New(detect.Config{})
+	first := one(t, d.Run(all[:605], start, defaults()), 5)
+	if g := one(t, d.Run(all, start.AddDate(0, 0, 1), defaults()), 14); g.ID != first.ID {
+		t.Errorf("with 14 members its id is %v, not %v", g.ID, first.ID)
+	}
+}
+
 func TestOrderDoesNotMatter(t *testing.T) {
 	all := slices.Concat(standing(start), siblings("lurker", 9, start), crowd(20, start.Add(-5*time.Hour)))
 	var states [2]string
