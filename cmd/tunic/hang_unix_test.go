@@ -3,9 +3,14 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"tunic/cmd/localnet"
 )
@@ -26,6 +31,36 @@ func TestTwoRelaysHang(t *testing.T) {
 				t.Error(err)
 			}
 			t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) }) // before the network is stopped
+			awaitStopped(t, pid)
 		}
 	})
+}
+
+// awaitStopped waits until all threads of a process that was told to have stopped:
+// on a busy machine some go on for a while. Without /proc it waits for what that
+// takes.
+func awaitStopped(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(loadLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if len(threads) == 0 {
+			time.Sleep(200 * time.Millisecond)
+			return
+		}
+		if !slices.ContainsFunc(threads, runs) {
+			return
+		}
+	}
+	t.Errorf("process %d goes on after SIGSTOP", pid)
+}
+
+// runs reports whether the thread of a file of /proc has not stopped.
+func runs(path string) bool {
+	stat, err := os.ReadFile(path)
+	if err != nil {
+		return false // it has ended
+	}
+	// The state follows the program's name, which ends in the last parenthesis.
+	i := bytes.LastIndexByte(stat, ')')
+	return i < 0 || !bytes.HasPrefix(stat[i:], []byte(") T"))
 }
