@@ -69,7 +69,7 @@ type arrival struct {
 // NewView prepares a consensus.
 func NewView(c *directory.Consensus, o Options) *View {
 	v := &View{consensus: c, options: o, nodes: make([]node, len(c.Relays))}
-	v.rules = rules.Of(c.Params, c.Relaxed, 0) // ages are in the shares: none is asked for here
+	v.rules = rules.Of(c.Params, c.Relaxed, len(c.Relays), 0) // ages are in the shares: none is asked for here
 	v.sameAS = !slices.Contains(c.Relaxed, rules.Small) && !slices.Contains(c.Relaxed, rules.Test)
 	v.wheels.Store(&map[destination]*wheel{})
 	for i := range c.Relays {

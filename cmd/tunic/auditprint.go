@@ -70,7 +70,7 @@ func printCuts(w io.Writer, r weigh.Result) {
 func dimensionName(d string) string {
 	return cmp.Or(map[string]string{
 		rules.BySlash24.String(): "range (/24, /48)", rules.BySlash16.String(): "range (/16, /32)", rules.ByAS.String(): "AS",
-		rules.ByYoung.String(): "young relays", rules.ByCohort.String(): "first listed together",
+		rules.ByYoung.String(): "young relays", rules.ByCohort.String(): "first listed together", rules.ByGroup.String(): "suspected group",
 	}[d], d)
 }
 
@@ -78,7 +78,8 @@ func dimensionName(d string) string {
 func printRelaxed(w io.Writer, names []string) {
 	for _, name := range names {
 		fmt.Fprintf(w, "relaxed: %s (%s)\n", name, cmp.Or(map[string]string{
-			rules.Small: "few relays: wider caps, shorter times",
+			rules.Small: "few relays: the widest caps, shorter times",
+			rules.Wide:  "fewer relays than the caps are made for: wider caps, by their number",
 			rules.Test:  "a test network: no waiting",
 			rules.Young: "a young network: ages count for more, wider caps for newcomers",
 		}[name], "by rules that this version does not know"))

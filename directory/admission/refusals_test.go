@@ -17,7 +17,7 @@ import (
 
 const today = 20_000
 
-func old() *rules.Rules { return rules.Of(nil, nil, 10*365*24*time.Hour) }
+func old() *rules.Rules { return rules.Of(nil, nil, 0, 10*365*24*time.Hour) }
 
 // relay is the i-th of a test, running since the day first at these addresses.
 func relay(i, first int, addrs ...string) admission.Relay {

@@ -85,7 +85,7 @@ func sameVotes(c *directory.Consensus, votes []*directory.Vote) error {
 // Weights computes the shares of a consensus again, by its own entries: how its
 // shares came about, and which caps cut.
 func Weights(n *directory.Network, c *directory.Consensus) weigh.Result {
-	return weigh.Explain(admissionOf(c.Relays, dayNumber(c.ValidAfter)), rulesAt(n, c.Params, c.Relaxed, c.ValidAfter), dayNumber(c.ValidAfter))
+	return weigh.Explain(admissionOf(c.Relays, dayNumber(c.ValidAfter)), rulesAt(n, c.Params, c.Relaxed, len(c.Relays), c.ValidAfter), dayNumber(c.ValidAfter))
 }
 
 // maxDepartures is the greatest number of departures that compare lists: our choice, a

@@ -33,14 +33,14 @@ func (g *registry) basis(validAfter time.Time) basis {
 	} else {
 		b.relaxed = rules.Relaxed(g.network, params, len(g.relays), validAfter)
 	}
-	b.rules = rulesAt(g.network, params, b.relaxed, validAfter)
+	b.rules = rulesAt(g.network, params, b.relaxed, len(g.relays), validAfter)
 	return b
 }
 
-// rulesAt returns the rules of a network at a time. Where relays may share a
+// rulesAt returns the rules of a network of so many relays at a time. Where relays may share a
 // subnet, all of them may share one address.
-func rulesAt(n *directory.Network, params []directory.Param, relaxed []string, at time.Time) *rules.Rules {
-	r := rules.Of(params, relaxed, at.Sub(n.Timing.Start))
+func rulesAt(n *directory.Network, params []directory.Param, relaxed []string, relays int, at time.Time) *rules.Rules {
+	r := rules.Of(params, relaxed, relays, at.Sub(n.Timing.Start))
 	if n.SameSubnet {
 		r.LiftAddresses()
 	}

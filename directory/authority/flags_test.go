@@ -9,7 +9,7 @@ import (
 )
 
 // grown is the rules of a network that has nothing relaxed.
-var grown = rules.Of(nil, nil, 0)
+var grown = rules.Of(nil, nil, 0, 0)
 
 // alike returns that many relays with equal facts: reached for two days, always
 // there, just old enough for Guard.
@@ -46,10 +46,10 @@ func TestNewNetworkHasGuardsAtOnce(t *testing.T) {
 	all := make([]facts, 7)
 	for i := range all { // reached within the same interval, at different instants
 		s := float64(i) / 10
-		all[i] = facts{opinion: up, bandwidth: unobservedBandwidth, between: s, run: s, fraction: 1, known: s, age: rules.Of(nil, []string{rules.Young}, 0).AgeOf(0)}
+		all[i] = facts{opinion: up, bandwidth: unobservedBandwidth, between: s, run: s, fraction: 1, known: s, age: rules.Of(nil, []string{rules.Young}, 0, 0).AgeOf(0)}
 	}
 	for i := range all {
-		set, _ := newFlagger(all, time.Second, 20*time.Second, rules.Of(nil, []string{rules.Small, rules.Young}, 0)).flags(&all[i])
+		set, _ := newFlagger(all, time.Second, 20*time.Second, rules.Of(nil, []string{rules.Small, rules.Young}, 0, 0)).flags(&all[i])
 		if set != allButExit {
 			t.Errorf("relay %d: %v", i, set)
 		}

@@ -21,7 +21,7 @@ func Refusals(n *directory.Network, v *directory.Vote) []string {
 		}
 	}
 	relaxed := rules.Relaxed(n, v.Params, running, v.ValidAfter)
-	return admission.Refusals(relays, rulesAt(n, v.Params, relaxed, v.ValidAfter), v.Draw.Value)
+	return admission.Refusals(relays, rulesAt(n, v.Params, relaxed, running, v.ValidAfter), v.Draw.Value)
 }
 
 // refuses notes whom this authority's newest vote refuses.

@@ -81,9 +81,10 @@ func (res *Result) decide(n *directory.Network, votes []*directory.Vote) {
 	c := res.Consensus
 	relays := tallyRelays(n, c.ValidAfter, votes)
 	c.Relaxed = rules.Relaxed(n, c.Params, len(relays), c.ValidAfter)
-	r := rulesAt(n, c.Params, c.Relaxed, c.ValidAfter)
+	r := rulesAt(n, c.Params, c.Relaxed, len(relays), c.ValidAfter)
 	relays, res.Over = withinLimits(relays, r, c.Random)
 	relays = heaviest(relays, directory.MaxRelays)
+	r = rulesAt(n, c.Params, c.Relaxed, len(relays), c.ValidAfter) // caps go by who is left
 	today := dayNumber(c.ValidAfter)
 	letIn := admission.Vouched(admissionOf(relays, today), tallyVouchers(n, votes, relays), today, tallyFindings(n, votes), r)
 	for i := range relays {

@@ -59,7 +59,7 @@ func TestGroupsGoIntoQuarantineAndComeOut(t *testing.T) {
 	n, dir := directorytest.New(3), t.TempDir()
 	s := testStore(t, dir)
 	w := testWatch(t, n, s, dir)
-	r := rules.Of(nil, nil, 0)
+	r := rules.Of(nil, nil, 0, 0)
 	lasts := time.Duration(r.Detection.Quarantine) * time.Minute
 	relays := n.Relays(6)
 	vote := func(round int64) *directory.Vote {
@@ -102,7 +102,7 @@ func TestOperatorsDecide(t *testing.T) {
 	n, dir := directorytest.New(3), t.TempDir()
 	s := testStore(t, dir)
 	w := testWatch(t, n, s, dir)
-	r := rules.Of(nil, nil, 0)
+	r := rules.Of(nil, nil, 0, 0)
 	relays := n.Relays(6)
 	judge := func() *directory.Vote {
 		v := n.Vote(0, 1, relays)
@@ -214,7 +214,7 @@ func TestDamagedStateOfDetectionStopsNothing(t *testing.T) {
 		}
 		w := testWatch(t, n, s, dir)
 		v := n.Vote(0, 1, n.Relays(3))
-		w.run(nil, v.ValidAfter, rules.Of(nil, nil, 0))
-		w.judge(v, nil, rules.Of(nil, nil, 0), epoch)
+		w.run(nil, v.ValidAfter, rules.Of(nil, nil, 0, 0))
+		w.judge(v, nil, rules.Of(nil, nil, 0, 0), epoch)
 	}
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -9,15 +10,21 @@ import (
 )
 
 // Of returns the rules that parameters (ascending by name, as in documents) and
-// relaxations give. age is the network's at the time judged. A parameter counts
-// as it is, whatever is relaxed, but for its bounds.
-func Of(params []directory.Param, relaxed []string, age time.Duration) *Rules {
+// relaxations give in a network of so many relays, as Relaxed counts them. age is
+// the network's at the time judged. A parameter counts as it is, whatever is
+// relaxed, but for its bounds.
+func Of(params []directory.Param, relaxed []string, relays int, age time.Duration) *Rules {
 	r := &Rules{Stretch: unstretched}
-	young := slices.Contains(relaxed, Young)
+	young, wide := slices.Contains(relaxed, Young), slices.Contains(relaxed, Wide)
 	small, test := slices.Contains(relaxed, Small), slices.Contains(relaxed, Test)
+	full := max(sizeOf(params, fullName, fullDefault), 1)
 	for _, e := range r.table() {
 		*e.field = e.value
-		if small || young && r.ofYoung(e.field) {
+		d, isCap := r.capOf(e.field)
+		if wide && isCap {
+			*e.field = e.widened(d, full, max(relays, 1))
+		}
+		if small || young && isCap && (d == ByYoung || d == ByCohort) {
 			*e.field = e.small
 		}
 		if test {
@@ -34,16 +41,35 @@ func Of(params []directory.Param, relaxed []string, age time.Duration) *Rules {
 	return r
 }
 
-// ofYoung reports whether a figure is a cap that a young network has as wide as
-// a small one: those of pools that hold nearly everybody as long as nobody can
-// be old.
-func (r *Rules) ofYoung(field *int) bool {
-	for p := range positions {
-		if field == &r.Caps[ByYoung][p] || field == &r.Caps[ByCohort][p] {
-			return true
+// capOf returns the dimension that a figure is a cap of, if it is one.
+func (r *Rules) capOf(field *int) (Dimension, bool) {
+	for d := range Dimensions {
+		if field == &r.BaseCaps[d] {
+			return d, true
+		}
+		for p := range positions {
+			if field == &r.Caps[d][p] {
+				return d, true
+			}
 		}
 	}
-	return false
+	return 0, false
+}
+
+// ofHonest reports whether a dimension is one that an honest operator can hold
+// much in, and not of those who came together or are suspected.
+func (d Dimension) ofHonest() bool { return d < ByGroup }
+
+// widened is a cap of dimension d in a network of n relays where caps are made for
+// full: no wider than in a small one. The greatest operator's part of a network
+// goes as 1/n. What many small parts come to together varies as its root; half of
+// that is enough.
+func (e *entry) widened(d Dimension, full, n int) int {
+	times := 1000 * full / n
+	if !d.ofHonest() {
+		times = int(math.Sqrt(float64(1000*times))) / 2 // roots below 2^26 are exact, but for what is cut
+	}
+	return max(e.value, min(e.small, e.value*times/1000))
 }
 
 // reconcile raises what parameters set lower than it can be beside others.

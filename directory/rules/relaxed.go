@@ -8,14 +8,17 @@ import (
 
 // What may be relaxed in a network. A consensus lists the names in this order.
 const (
-	Small = "small" // fewer relays than sybil_small: wider caps, shorter times
+	Small = "small" // fewer relays than sybil_small: the widest caps, shorter times
 	Test  = "test"  // private addresses: no ramp, quarantine of minutes, no draw budget
+	Wide  = "wide"  // fewer relays than sybil_full: wider caps, by their number
 	Young = "young" // younger than 12 epochs or the ramp: ages count more, caps by age are wider
 )
 
-const ( // of the parameter that says what is small; our choice
+const ( // of the parameters that say what is small; our choice
 	smallName    = "sybil_small"
 	smallDefault = 200 // in networks of fewer relays percentages of one relay mean little
+	fullName     = "sybil_full"
+	fullDefault  = 6000 // in networks of fewer the greatest honest operators hold more than caps allow
 )
 
 // youngEpochs is how many epochs a network has until no cohort is more than its
@@ -28,22 +31,30 @@ const day = 24 * time.Hour
 // Relaxed says, in the order of their names, what is relaxed in a network of
 // that many relays at that time.
 func Relaxed(n *directory.Network, params []directory.Param, relays int, at time.Time) []string {
-	small := int64(smallDefault)
-	if v, ok := param(params, smallName); ok {
-		small = min(max(v, 0), directory.MaxRelays)
-	}
 	var names []string
-	if int64(relays) < small {
+	if relays < sizeOf(params, smallName, smallDefault) {
 		names = append(names, Small)
 	}
 	if n.PrivateAddresses {
 		names = append(names, Test)
 	}
-	r := Of(params, names, 0)
+	if relays < sizeOf(params, fullName, fullDefault) {
+		names = append(names, Wide)
+	}
+	r := Of(params, names, relays, 0)
 	if at.Sub(n.Timing.Start) < time.Duration(max(r.longest(), youngEpochs*r.EpochDays))*day {
 		names = append(names, Young)
 	}
 	return names
+}
+
+// sizeOf is the size of a network that a parameter says.
+func sizeOf(params []directory.Param, name string, otherwise int) int {
+	v, ok := param(params, name)
+	if !ok {
+		return otherwise
+	}
+	return int(min(max(v, 0), directory.MaxRelays))
 }
 
 // longest is the age in days at which a relay carries all that it can.

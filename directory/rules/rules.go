@@ -4,10 +4,11 @@
 // bounds and a value for small networks; this package says which apply and
 // knows nothing of what is done with them.
 //
-// Three things relax a network's rules, and the consensus names each: [Small],
-// a network of few relays; [Young], a network younger than its ages and cohorts
-// can be; [Test], a network of private addresses. [Relaxed] decides, so that
-// every authority and auditor finds the same.
+// Four things relax a network's rules, and the consensus names each: [Wide], a
+// network of fewer relays than the caps are made for; [Small], one of few;
+// [Young], one younger than its ages and cohorts can be; [Test], one of private
+// addresses. [Relaxed] decides, so that every authority and auditor finds the
+// same.
 //
 // Specification: docs/protocol.md, "Rules against Sybil attacks".
 package rules
@@ -39,14 +40,15 @@ const ( // the dimensions, in the order in which their caps are applied
 	BySlash16                  // IPv4 /16, IPv6 /32
 	ByAS
 	ByCountry
-	ByFamily  // declared or inferred
+	ByFamily  // declared
+	ByGroup   // inferred: what detection found to be one operator's
 	ByVoucher // all that one operator's vouchers let in, directly or not
 	ByYoung   // all relays younger than YoungDays
 	ByCohort  // all relays first listed in one epoch of EpochDays
 	Dimensions
 )
 
-var dimensionNames = [Dimensions]string{"24", "16", "as", "country", "family", "voucher", "young", "cohort"}
+var dimensionNames = [Dimensions]string{"24", "16", "as", "country", "family", "group", "voucher", "young", "cohort"}
 
 func (d Dimension) String() string { return dimensionNames[d] }
 

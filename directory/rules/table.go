@@ -64,27 +64,33 @@ var letters = [positions]string{"g", "m", "e"}
 func (r *Rules) shares() []entry {
 	var entries []entry
 	for p, caps := range [positions][Dimensions]int{ // in the order of the dimensions
-		{20, 40, 250, 400, 25, 20, 150, 30},
-		{30, 60, 400, 500, 80, 20, 250, 150},
-		{30, 60, 300, 400, 100, 20, 200, 120},
+		{20, 40, 250, 400, 25, 5, 20, 150, 30},
+		{30, 60, 400, 500, 80, 40, 20, 250, 150},
+		{30, 60, 300, 400, 100, 40, 20, 200, 120},
 	} {
 		for d, c := range caps {
 			name := "cap_" + Dimension(d).String() + "_" + letters[p]
-			entries = append(entries, entry{name, &r.Caps[d][p], c, wide(c), wide(c), 1, 1000})
+			entries = append(entries, capEntry(name, Dimension(d), &r.Caps[d][p], c))
 		}
 	}
 	for _, x := range []struct {
 		d Dimension
 		c int
-	}{{BySlash24, 30}, {BySlash16, 60}, {ByAS, 400}, {ByFamily, 100}} {
-		entries = append(entries, entry{"base_" + x.d.String(), &r.BaseCaps[x.d], x.c, wide(x.c), wide(x.c), 1, 1000})
+	}{{BySlash24, 30}, {BySlash16, 60}, {ByAS, 400}, {ByFamily, 100}, {ByGroup, 40}} {
+		entries = append(entries, capEntry("base_"+x.d.String(), x.d, &r.BaseCaps[x.d], x.c))
 	}
 	return entries
 }
 
-// wide is the cap of a network in which a single relay is more than a few
-// permille.
-func wide(c int) int { return min(1000, 4*c) }
+// capEntry makes the entry of a cap of c permille.
+func capEntry(name string, d Dimension, field *int, c int) entry {
+	times := 4
+	if d.ofHonest() {
+		times = 8
+	}
+	wide := min(1000, times*c)
+	return entry{name, field, c, wide, wide, 1, 1000}
+}
 
 func (r *Rules) detection() []entry {
 	d := &r.Detection
@@ -139,7 +145,7 @@ func (r *Rules) guards() []entry {
 
 // Names returns the names of all parameters, ascending.
 func Names() []string {
-	names := []string{smallName}
+	names := []string{smallName, fullName}
 	for _, e := range new(Rules).table() {
 		names = append(names, e.name)
 	}

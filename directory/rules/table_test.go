@@ -32,7 +32,8 @@ func TestTableIsTheSpecifications(t *testing.T) {
 			got = append(got, strings.ReplaceAll(strings.Join(m[1:7], " "), ",", ""))
 		}
 	}
-	want := []string{fmt.Sprintln(smallName, smallDefault, smallDefault, smallDefault, 0, directory.MaxRelays)}
+	want := []string{fmt.Sprintln(smallName, smallDefault, smallDefault, smallDefault, 0, directory.MaxRelays),
+		fmt.Sprintln(fullName, fullDefault, fullDefault, fullDefault, 0, directory.MaxRelays)}
 	for _, e := range new(Rules).table() {
 		want = append(want, fmt.Sprintln(e.name, e.value, e.small, e.test, e.least, e.most))
 	}

@@ -15,7 +15,7 @@ import (
 
 var start = time.Date(2031, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func defaults() *rules.Rules { return rules.Of(nil, nil, 0) }
+func defaults() *rules.Rules { return rules.Of(nil, nil, 0, 0) }
 
 // id is an identity that depends on the name alone.
 func id(name string) keys.RelayID { return sha256.Sum256([]byte(name)) }

@@ -241,7 +241,7 @@ func TestCrowdAtScatteredPlaces(t *testing.T) {
 	}
 	for _, relaxed := range [][]string{nil, {rules.Small, rules.Test, rules.Young}} {
 		d := detect.New(detect.Config{Usable: start.Add(time.Minute)})
-		one(t, d.Run(all, start.Add(time.Second), rules.Of(nil, relaxed, 0)), 20)
+		one(t, d.Run(all, start.Add(time.Second), rules.Of(nil, relaxed, 0, 0)), 20)
 	}
 }
 

@@ -40,7 +40,7 @@ func drawn(t *rapid.T, name string) detect.Subject {
 // that are there, never smaller than they were, and the state can be loaded.
 func TestGroupsAreSound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := rules.Of(nil, rapid.SampledFrom([][]string{nil, {rules.Small}, {rules.Test}}).Draw(t, "relaxed"), 0)
+		r := rules.Of(nil, rapid.SampledFrom([][]string{nil, {rules.Small}, {rules.Test}}).Draw(t, "relaxed"), 0, 0)
 		r.Detection.MarginBits = rapid.IntRange(0, 10).Draw(t, "margin")
 		c := detect.Config{SharedSubnets: rapid.Bool().Draw(t, "shared")}
 		if rapid.Bool().Draw(t, "young") {

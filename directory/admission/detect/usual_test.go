@@ -88,7 +88,7 @@ func TestFitWithoutHistory(t *testing.T) {
 // False alarms are about as many as the rules say, and no more: ten years of
 // hours with arrivals as fitted.
 func TestFalseAlarmsOfArrivals(t *testing.T) {
-	r := rules.Of(nil, nil, 0)
+	r := rules.Of(nil, nil, 0, 0)
 	rng := rand.New(rand.NewPCG(4, 4))
 	s := counted(noon, maxHours, 1.2, rng)
 	state := State{Arrivals: s}
@@ -119,7 +119,7 @@ func TestSeriesStaysBounded(t *testing.T) {
 }
 
 func TestThresholdOfPairsIsThePairFormula(t *testing.T) {
-	r := rules.Of(nil, nil, 0)
+	r := rules.Of(nil, nil, 0, 0)
 	r.Detection.Least = 2
 	n := 6500
 	if got, want := threshold(n, 2, r), math.Log2(float64(n)*float64(n-1)/2)+10; math.Abs(got-want) > 1e-6 || math.Abs(got-34.3) > 0.1 {

@@ -166,7 +166,7 @@ func TestOneAttackerIsUnderTheCapOfEachDimension(t *testing.T) {
 		"one country":       {func(_ int, x *admission.Relay) { x.Country = "XX" }, rules.ByCountry, "XX"},
 		"one family":        {func(_ int, x *admission.Relay) { x.Family = []directory.Digest{digest(5)} }, rules.ByFamily, digest(5).String()},
 		"families in chain": {func(i int, x *admission.Relay) { x.Family = []directory.Digest{digest(i + 1), digest(i + 2)} }, rules.ByFamily, least(n + 1).String()},
-		"inferred":          {func(_ int, x *admission.Relay) { x.Group = digest(5) }, rules.ByFamily, digest(5).String()},
+		"inferred":          {func(_ int, x *admission.Relay) { x.Group = digest(5) }, rules.ByGroup, digest(5).String()},
 		"one wave":          {func(_ int, x *admission.Relay) { x.First, x.Age = today-300, 290 }, rules.ByCohort, "2023-12-04"},
 		"young":             {func(i int, x *admission.Relay) { x.First, x.Age = today-i, 89 }, rules.ByYoung, "less than 180 days"},
 	} {
@@ -343,7 +343,7 @@ func TestBeingAloneIsNoLever(t *testing.T) {
 			relays = append(relays, x)
 		}
 		relays = append(relays, aged(50, 1000, directory.Guard|directory.Exit, 1))
-		shares, _ := weigh.Weigh(relays, rules.Of(nil, []string{rules.Small}, 10*365*24*time.Hour), today)
+		shares, _ := weigh.Weigh(relays, rules.Of(nil, []string{rules.Small}, 0, 10*365*24*time.Hour), today)
 		for p := range directory.Position(3) {
 			if got := share(shares, 1, p); got > 1 {
 				t.Errorf("outside of all %s: a relay of 1 kB/s has %d permille of position %d", name, got, p)

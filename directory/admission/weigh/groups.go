@@ -12,8 +12,8 @@ import (
 )
 
 // A grouping says which relays of a table are together in one dimension. A
-// dimension may have several, applied one after the other: relays have an IPv4
-// and an IPv6 address, families that they declared and one that was inferred.
+// dimension may have two, applied one after the other: relays have an IPv4 and an
+// IPv6 address.
 type grouping struct {
 	dimension rules.Dimension
 	of        []int32              // group of each relay, none
@@ -65,7 +65,7 @@ func (w *weighing) groupings() []grouping {
 		grouped(rules.ByCountry, len(w.relays), func(i int) (string, bool) { c := w.relays[i].Country; return c, c != "" },
 			func(c string) string { return c }),
 		byDigest(rules.ByFamily, func(i int) directory.Digest { return families[i] }),
-		byDigest(rules.ByFamily, func(i int) directory.Digest { return w.relays[i].Group }),
+		byDigest(rules.ByGroup, func(i int) directory.Digest { return w.relays[i].Group }),
 		byDigest(rules.ByVoucher, func(i int) directory.Digest { return roots[i] }),
 	}
 }

@@ -51,10 +51,8 @@ func newModel(relays []admission.Relay, r *rules.Rules, today int) *model {
 			return big.NewInt(int64(x.AS)).String()
 		}),
 		rules.ByCountry: one(func(x *admission.Relay) string { return x.Country }),
-		rules.ByFamily: {
-			func(i, _ int) string { return ops[i] },
-			func(i, _ int) string { return nameOf(m.relays[i].Group) },
-		},
+		rules.ByFamily:  {func(i, _ int) string { return ops[i] }},
+		rules.ByGroup:   one(func(x *admission.Relay) string { return nameOf(x.Group) }),
 		rules.ByVoucher: {func(i, _ int) string { return roots[i] }},
 		rules.ByYoung: {func(i, p int) string {
 			if r.AgeOf(m.relays[i].Age) < r.YoungDays[p] {

@@ -21,7 +21,7 @@ const (
 )
 
 // old are the rules of a network that is not young and not small.
-func old() *rules.Rules { return rules.Of(nil, nil, 10*365*24*time.Hour) }
+func old() *rules.Rules { return rules.Of(nil, nil, 0, 10*365*24*time.Hour) }
 
 // digest is the n-th family.
 func digest(n int) directory.Digest {
@@ -70,7 +70,7 @@ func drawNetwork(t *rapid.T) ([]admission.Relay, *rules.Rules) {
 			relaxed = append(relaxed, name)
 		}
 	}
-	r := rules.Of(nil, relaxed, time.Duration(rapid.IntRange(0, 1000).Draw(t, "days"))*24*time.Hour)
+	r := rules.Of(nil, relaxed, 0, time.Duration(rapid.IntRange(0, 1000).Draw(t, "days"))*24*time.Hour)
 	if rapid.Bool().Draw(t, "other caps") {
 		for d := range r.Caps {
 			for p := range r.Caps[d] {

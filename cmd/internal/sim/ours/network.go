@@ -89,7 +89,7 @@ func NewNetwork(w *world.World, params []directory.Param, off Off) *Network {
 	n := &Network{world: w, off: off, params: params, detector: detect.New(detect.Config{}),
 		ages: make([]admission.Ageing, len(w.Nodes)), last: make([]fact, len(w.Nodes))}
 	n.relaxed = rules.Relaxed(new(directory.Network), params, len(w.Population.Relays), n.at(0))
-	n.rules = rules.Of(params, n.relaxed, 0)
+	n.rules = rules.Of(params, n.relaxed, len(w.Population.Relays), 0)
 	for i := range w.Population.Families + 1 {
 		n.families = append(n.families, directory.DigestOf(fmt.Appendf(nil, "tunic sim family %d", i)))
 	}
