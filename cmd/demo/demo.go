@@ -29,7 +29,7 @@ type Options struct {
 }
 
 const ( // our choice
-	readyLimit = 60 * time.Second // for the network to start
+	readyLimit = 90 * time.Second // for the network to start: on a machine that misses all initial rounds, the first period after them
 	streamMiB  = 64               // fetched to measure one stream
 )
 

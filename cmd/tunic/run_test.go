@@ -21,8 +21,8 @@ type launched struct {
 }
 
 const ( // of a slow machine with other work, so that they only end what hangs
-	runLimit = time.Minute      // of a run: what reads its output then sees the end
-	patience = 20 * time.Second // of a wait for something that comes soon
+	runLimit = 2 * time.Minute  // of a run: what reads its output then sees the end
+	patience = 90 * time.Second // of a wait for something that comes soon
 )
 
 func startProgram(t *testing.T, args ...string) *launched {
