@@ -49,6 +49,19 @@ func checkTarget(r Request, private bool) (target, error) {
 	return target{host, r.Port, r.Flags}, nil
 }
 
+// checkResolve does the same for a lookup. Whose name is wanted must be an address.
+func checkResolve(r cell.ResolveRequest, private bool) (cell.ResolveRequest, error) {
+	host, err := checkHost(r.Host, private)
+	if err != nil {
+		return cell.ResolveRequest{}, err
+	}
+	if _, err := netip.ParseAddr(host); r.Reverse && err != nil {
+		return cell.ResolveRequest{}, &Error{NotAllowed, ErrBadHost}
+	}
+	r.Host = host
+	return r, nil
+}
+
 // checkHost returns a host's one form: an address as netip writes it, without
 // brackets, or a name in lower case without the last dot. private says that
 // the network allows private addresses.

@@ -134,6 +134,33 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
+// What cannot be asked is the caller's mistake, for which no circuit has to end.
+func TestLookupsAreChecked(t *testing.T) {
+	for _, test := range []struct {
+		in   cell.ResolveRequest
+		want string // "" if it is refused
+	}{
+		{cell.ResolveRequest{Host: "Example.com."}, "example.com"},
+		{cell.ResolveRequest{Host: "[::1]"}, "::1"},
+		{cell.ResolveRequest{Host: "[::1]", Reverse: true}, "::1"},
+		{cell.ResolveRequest{Host: "::ffff:1.2.3.4", Reverse: true}, "1.2.3.4"},
+		{cell.ResolveRequest{Host: "example.com", Reverse: true}, ""},
+		{cell.ResolveRequest{Host: "4.3.2.1.in-addr.arpa", Reverse: true}, ""},
+	} {
+		got, err := checkResolve(test.in, true)
+		switch {
+		case test.want == "" && !errors.Is(err, ErrBadHost):
+			t.Errorf("%v: %v, %v", test.in, got, err)
+		case test.want != "" && (err != nil || got.Host != test.want || got.Reverse != test.in.Reverse):
+			t.Errorf("%v: %v, %v, want %q", test.in, got, err, test.want)
+		case err == nil:
+			if _, err := got.AppendBinary(nil); err != nil {
+				t.Errorf("%v: RESOLVE does not carry %v: %v", test.in, got, err)
+			}
+		}
+	}
+}
+
 func FuzzCheckHost(f *testing.F) {
 	for _, s := range []string{"example.com", "127.0.0.1", "[::1]", "::ffff:1.2.3.4", "0x7f.1", "a.onion."} {
 		f.Add(s, true)

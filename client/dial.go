@@ -56,13 +56,13 @@ func (c *Client) DialContext(ctx context.Context, network, address string) (net.
 
 // Resolve has an exit look a name up, or an address (Reverse). It is asked of
 // other exits when one has no answer for now. Private addresses are left out
-// of the answer unless the network allows them.
+// of the answer unless the network allows them. The error is an [*Error], also
+// where there is no such name: then its code is [HostUnreachable].
 func (c *Client) Resolve(ctx context.Context, r cell.ResolveRequest, isolation string) (cell.ResolvedReply, error) {
-	host, err := checkHost(r.Host, c.netfile.PrivateAddresses)
+	r, err := checkResolve(r, c.netfile.PrivateAddresses)
 	if err != nil {
 		return cell.ResolvedReply{}, err
 	}
-	r.Host = host
 	trial, ctx, cancel := c.newTrial(ctx, isolation, target{}.need())
 	defer cancel()
 	var reply cell.ResolvedReply
