@@ -184,9 +184,9 @@ func (c *Client) WaitReady(ctx context.Context) error {
 	case <-ctx.Done():
 		phase, problem := c.status.now()
 		if problem != "" {
-			return fmt.Errorf("%v: %s: %w", phase, problem, context.Cause(ctx))
+			return fmt.Errorf("%v: %s: %w", phase, problem, ended(ctx))
 		}
-		return fmt.Errorf("%v: %w", phase, context.Cause(ctx))
+		return fmt.Errorf("%v: %w", phase, ended(ctx))
 	}
 }
 

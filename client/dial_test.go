@@ -313,6 +313,27 @@ func TestRequestEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// Who gives a context a cause of his own still learns whether it was time.
+func TestCauseOfAContextIsTold(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		w.says(func(string, uint16, string) verdict { return verdict{never: true} })
+		mine := errors.New("mine")
+		late, cancel := context.WithTimeoutCause(t.Context(), time.Second, mine)
+		defer cancel()
+		_, err := c.Dial(late, Request{Host: "example.com", Port: 80})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != Timeout || !errors.Is(err, mine) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("time: %v", err)
+		}
+		left, leave := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { leave(mine) })
+		_, err = c.Dial(left, Request{Host: "example.com", Port: 80})
+		if !errors.As(err, &e) || e.Code != General || !errors.Is(err, mine) || !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+	})
+}
+
 func TestPortThatNobodyServes(t *testing.T) {
 	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
 		began := time.Now()

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -174,14 +175,23 @@ func (t *trial) giveUp(ctx context.Context, err error) error {
 
 // timeUp is the error of a request whose context has ended.
 func timeUp(ctx context.Context, last *Error) *Error {
-	cause := context.Cause(ctx)
-	if !errors.Is(cause, context.DeadlineExceeded) {
-		return &Error{General, cause}
+	err := ended(ctx)
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Error{General, err}
 	}
 	if last != nil && last.Err != nil {
-		return &Error{Timeout, errors.Join(cause, last.Err)}
+		return &Error{Timeout, errors.Join(err, last.Err)}
 	}
-	return &Error{Timeout, cause}
+	return &Error{Timeout, err}
+}
+
+// ended returns why ctx has ended: whether by time or by its owner, and with what
+// cause if the owner gave one.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
 }
 
 // codeOf maps what an exit says to what an application is told.
