@@ -43,7 +43,10 @@ func checkTarget(r Request, private bool) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	if r.Port == 0 || !r.Flags.Valid() {
+	switch {
+	case r.Port == 0:
+		return target{}, &Error{NotAllowed, ErrBadPort}
+	case !r.Flags.Valid():
 		return target{}, &Error{NotAllowed, ErrBadHost}
 	}
 	return target{host, r.Port, r.Flags}, nil
@@ -143,7 +146,7 @@ func parseAddress(network, address string) (Request, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return r, &Error{NotAllowed, ErrBadHost}
+		return r, &Error{NotAllowed, ErrBadPort}
 	}
 	r.Host, r.Port = host, uint16(n)
 	return r, nil

@@ -113,8 +113,15 @@ func TestNeedsFollowTheDestination(t *testing.T) {
 }
 
 func TestBadRequestsAreRefused(t *testing.T) {
+	if _, err := checkTarget(Request{Host: "example.com"}, true); !errors.Is(err, ErrBadPort) {
+		t.Errorf("port 0: %v", err)
+	}
+	for _, port := range []string{"http", "65536", "", "-1"} {
+		if _, err := parseAddress("tcp", "example.com:"+port); !errors.Is(err, ErrBadPort) {
+			t.Errorf("port %q: %v", port, err)
+		}
+	}
 	for _, r := range []Request{
-		{Host: "example.com"},
 		{Host: "example.com", Port: 80, Flags: cell.BeginNoIPv4 | cell.BeginNoIPv6},
 		{Host: "example.com", Port: 80, Flags: 128},
 	} {

@@ -55,6 +55,7 @@ var (
 	ErrClosed    = errors.New("client closed")
 	ErrInUse     = errors.New("another tunic uses this state directory")
 	ErrBadHost   = errors.New("not a host name or address")
+	ErrBadPort   = errors.New("not a port from 1 to 65535")
 	ErrPrivate   = errors.New("a private address, or a name that only this machine's network knows")
 	ErrNoName    = errors.New("a name that no exit can resolve")
 	ErrTooMany   = errors.New("too many requests waiting for a circuit")
