@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"container/list"
 	"crypto/rand"
 	"errors"
 	"sync"
@@ -19,9 +20,9 @@ import (
 type creates struct {
 	mu      sync.Mutex // guards what follows; held for a few instructions only
 	links   map[*link.Link]*linkCreates
-	clients int    // reassemblies of clients' links
-	extends int    // EXTENDs under way
-	serial  uint64 // of the next link
+	clients list.List // of *reassembly: those of clients' links, the oldest first
+	extends int       // EXTENDs under way
+	serial  uint64    // of the next link
 }
 
 // linkCreates is what concerns one link.
@@ -39,8 +40,11 @@ const maxRefused = 64
 
 // A reassembly is a CREATE of which fragments are missing.
 type reassembly struct {
+	link      *link.Link
+	on        *linkCreates // link's
+	id        cell.CircuitID
 	fragments cell.Assembler
-	client    bool
+	place     *list.Element // in creates.clients; nil for others
 	timer     *time.Timer
 }
 
@@ -52,6 +56,18 @@ func (r *Relay) NewCircuit(l *link.Link, id cell.CircuitID, cmd cell.Command, bo
 		r.receiveCreate(l, id, body)
 	case cell.CreateDir:
 		r.receiveCreateDir(l, id, body)
+	case cell.Destroy:
+		r.creates.forget(l, id)
+	}
+}
+
+// forget ends what a client has given up before it had an answer.
+func (c *creates) forget(l *link.Link, id cell.CircuitID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lc := c.links[l]; lc != nil {
+		c.removeLocked(lc, id)
+		delete(lc.answering, id)
 	}
 }
 
@@ -101,8 +117,8 @@ func (c *creates) removeLocked(lc *linkCreates, id cell.CircuitID) {
 	}
 	a.timer.Stop()
 	delete(lc.arriving, id)
-	if a.client {
-		c.clients--
+	if a.place != nil {
+		c.clients.Remove(a.place)
 	}
 }
 
@@ -118,6 +134,9 @@ func (r *Relay) refuse(l *link.Link, id cell.CircuitID, reason cell.Reason, why 
 // receiveCreate takes a fragment of CREATE.
 func (r *Relay) receiveCreate(l *link.Link, id cell.CircuitID, body []byte) {
 	whole, reason, why := r.reassemble(l, id, body)
+	if a := r.creates.oldestBeyond(maxReassemblies); a != nil {
+		r.refuse(a.link, a.id, cell.ReasonResource, causeReassemblies)
+	}
 	switch {
 	case reason != cell.ReasonNone:
 		r.refuse(l, id, reason, why)
@@ -166,7 +185,7 @@ func (r *Relay) admitLocked(l *link.Link, lc *linkCreates) (cell.Reason, cause) 
 	switch {
 	case r.draining.Load():
 		return cell.ReasonHibernating, causeDraining
-	case len(lc.arriving) >= maxLinkReassemblies, class == work.Stranger && r.creates.clients >= maxReassemblies:
+	case len(lc.arriving) >= maxLinkReassemblies:
 		return cell.ReasonResource, causeReassemblies
 	}
 	if reason, why := r.admitCircuit(l, class); reason != cell.ReasonNone {
@@ -196,25 +215,41 @@ func (r *Relay) admitCircuit(l *link.Link, class work.Class) (cell.Reason, cause
 
 // beginLocked makes room for the fragments of one handshake.
 func (r *Relay) beginLocked(l *link.Link, lc *linkCreates, id cell.CircuitID) *reassembly {
-	a := &reassembly{fragments: cell.NewAssembler(cell.AssembleCreate), client: r.classOf(l) == work.Stranger}
-	a.timer = time.AfterFunc(reassemblyTime, func() { r.stalled(l, lc, id, a) })
+	a := &reassembly{link: l, on: lc, id: id, fragments: cell.NewAssembler(cell.AssembleCreate)}
+	a.timer = time.AfterFunc(reassemblyTime, func() { r.stalled(a) })
 	lc.arriving[id] = a
-	if a.client {
-		r.creates.clients++
+	if r.classOf(l) == work.Stranger {
+		a.place = r.creates.clients.PushBack(a)
 	}
 	return a
 }
 
+// oldestBeyond ends the oldest reassembly of all clients, if there are more than
+// most, and returns it. Whoever means it sends all fragments at once, so that the
+// oldest is the one that nobody will miss: were the newest refused, one host that
+// begins and does not go on would keep all others from this relay.
+func (c *creates) oldestBeyond(most int) *reassembly {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.clients.Len() <= most {
+		return nil
+	}
+	a := c.clients.Front().Value.(*reassembly)
+	c.removeLocked(a.on, a.id)
+	a.on.noteRefused(a.id)
+	return a
+}
+
 // stalled ends a reassembly whose time is up.
-func (r *Relay) stalled(l *link.Link, lc *linkCreates, id cell.CircuitID, a *reassembly) {
+func (r *Relay) stalled(a *reassembly) {
 	r.creates.mu.Lock()
-	late := lc.arriving[id] == a
+	late := a.on.arriving[a.id] == a
 	if late {
-		r.creates.removeLocked(lc, id)
+		r.creates.removeLocked(a.on, a.id)
 	}
 	r.creates.mu.Unlock()
 	if late {
-		r.refuse(l, id, cell.ReasonTimeout, causeStalled)
+		r.refuse(a.link, a.id, cell.ReasonTimeout, causeStalled)
 	}
 }
 

@@ -150,29 +150,55 @@ func TestFloodOfHandshakes(t *testing.T) {
 	}
 }
 
-// All clients together have room for 1,024 incomplete handshakes; relays of the
-// network still have theirs.
+// All clients together have room for 1,024 incomplete handshakes. Whoever fills it
+// keeps nobody out: the oldest makes room for the newest.
 func TestClientsShareReassemblies(t *testing.T) {
-	nw := newNet(t, 2, options{})
+	nw := newNet(t, 1, options{})
 	r := nw.relays[0]
 	first := fragments(nw.message1(r))[0]
+	var all []*linktest.Hostile
 	for range 16 {
 		h := nw.hostile(r, nil)
 		for i := range uint32(64) {
 			h.Send(h.NewID(i), cell.Create, first)
 		}
 		h.Alive()
+		all = append(all, h)
 	}
+	oldest := all[0]
 	late := nw.hostile(r, nil)
 	late.Send(late.NewID(1), cell.Create, first)
-	if got := late.ExpectDestroy(late.NewID(1)); got != cell.ReasonResource {
+	if got := oldest.ExpectDestroy(oldest.NewID(0)); got != cell.ReasonResource {
 		t.Errorf("destroyed with %v", got)
 	}
-	known := nw.hostile(r, nw.relays[1].keys)
+	oldest.Send(oldest.NewID(0), cell.Create, fragments(nw.message1(r))[1]) // was under way
 	for _, b := range fragments(nw.message1(r)) {
-		known.Send(known.NewID(1), cell.Create, b)
+		late.Send(late.NewID(2), cell.Create, b)
 	}
-	known.Expect(known.NewID(1), cell.Created)
+	for range cell.Fragments {
+		late.Expect(late.NewID(2), cell.Created)
+	}
+	if got := oldest.ExpectDestroy(oldest.NewID(1)); got != cell.ReasonResource { // and nothing else for the first
+		t.Errorf("destroyed with %v", got)
+	}
+}
+
+// A DESTROY gives back what a handshake that has not come whole takes.
+func TestDestroyBeforeTheHandshakeIsWhole(t *testing.T) {
+	nw := newNet(t, 1, options{})
+	r := nw.relays[0]
+	h := nw.hostile(r, nil)
+	all := fragments(nw.message1(r))
+	for i := range uint32(200) { // a link has room for 64
+		h.Send(h.NewID(i), cell.Create, all[0])
+		h.Send(h.NewID(i), cell.Destroy, nil)
+	}
+	for _, b := range all {
+		h.Send(h.NewID(1000), cell.Create, b)
+	}
+	for range cell.Fragments {
+		h.Expect(h.NewID(1000), cell.Created)
+	}
 }
 
 func TestCircuitsOfALinkAreBounded(t *testing.T) {

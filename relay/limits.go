@@ -6,7 +6,7 @@ const ( // fixed by docs/protocol.md, "Relays"
 	// reassemblyTime is how long the fragments of one CREATE may take.
 	reassemblyTime = 10 * time.Second
 	// maxReassemblies is how many CREATEs of clients' links may be incomplete
-	// in the process: 1.5 MB.
+	// in the process: 1.5 MB. The oldest makes room.
 	maxReassemblies = 1024
 	// maxLinkReassemblies is how many of one link may be.
 	maxLinkReassemblies = 64
