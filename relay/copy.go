@@ -29,7 +29,7 @@ type carrier interface {
 func relayBytes(s carrier, conn net.Conn) cell.EndReason {
 	w := newWatch(s, conn)
 	defer w.stop()
-	out := make(chan struct{})
+	out, read := make(chan struct{}), make(chan struct{})
 	go func() { // ends with the stream, or when conn breaks or closes
 		defer close(out)
 		if _, err := s.WriteTo(conn); err != nil {
@@ -39,9 +39,17 @@ func relayBytes(s carrier, conn net.Conn) cell.EndReason {
 		w.half()
 		if err := closeWrite(conn); err != nil {
 			w.end(err)
+			return
+		}
+		select {
+		case <-w.gone: // nobody is left to answer
+			w.note(cell.EndMisc, false)
+			conn.Close()
+		case <-read:
 		}
 	}()
 	_, err := s.ReadFrom(conn)
+	close(read)
 	switch {
 	case err != nil:
 		w.end(err)

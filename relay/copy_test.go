@@ -177,6 +177,30 @@ func TestClientGoes(t *testing.T) {
 	}
 }
 
+// A destination that has all that was sent and says nothing does not keep a stream
+// whose client has gone.
+func TestClientGoneAfterItsEnd(t *testing.T) {
+	here, there := tcpPair(t)
+	s, write, _ := newPipeStream()
+	reason := make(chan cell.EndReason, 1)
+	go func() { reason <- relayBytes(s, here) }() // ends with the client
+	write.Write([]byte("last words"))
+	write.Close()
+	there.SetDeadline(time.Now().Add(5 * time.Second))
+	if b, err := io.ReadAll(there); err != nil || string(b) != "last words" {
+		t.Errorf("the destination read %q, %v", b, err)
+	}
+	close(s.over)
+	select {
+	case r := <-reason:
+		if r != cell.EndMisc {
+			t.Errorf("ended with %v", r)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the connection stays")
+	}
+}
+
 // A destination that reads nothing does not keep a stream whose client has gone.
 func TestClientGoneAndDestinationStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
