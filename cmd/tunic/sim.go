@@ -67,8 +67,37 @@ func (in *simInputs) flags(cmd *cobra.Command, clients int) {
 	_ = cmd.MarkFlagRequired("population")
 }
 
+// The most that flags may say; our choice. Whole lives of networks are less.
+const (
+	mostMeanDays  = 36_500
+	mostProviders = 1_000_000
+	mostThreads   = 1024
+)
+
+// check says which flag is out of bounds.
+func (in *simInputs) check() error {
+	for _, f := range []struct {
+		flag            string
+		is, least, most int
+	}{
+		{"mean-stay", in.meanStay, 1, mostMeanDays},
+		{"mean-age", in.options.MeanAge, 1, mostMeanDays},
+		{"providers", in.options.Providers, 1, mostProviders},
+		{"tor-guard-days", in.torDelay, 0, sim.MaxDays},
+		{"threads", in.threads, 0, mostThreads},
+	} {
+		if f.is < f.least || f.is > f.most {
+			return usageError{fmt.Errorf("--%s %d: use %d to %d", f.flag, f.is, f.least, f.most)}
+		}
+	}
+	return nil
+}
+
 // read reads what the flags name.
 func (in *simInputs) read() (sim.Options, error) {
+	if err := in.check(); err != nil {
+		return sim.Options{}, err
+	}
 	o := sim.Options{Clients: in.clients, Seed: in.seed, MeanStay: in.meanStay, Threads: in.threads, TorDelay: in.torDelay,
 		Rules: sim.Rules{Params: map[string]int64{}, Ablate: in.ablate}}
 	for _, p := range in.params {
@@ -157,7 +186,7 @@ func simulate(ctx context.Context, o sim.Options, to io.Writer, what string) ([]
 		defer fmt.Fprint(to, "\r\x1b[K")
 	}
 	results, err := sim.Run(ctx, o)
-	for _, known := range []error{sim.ErrAlgorithm, sim.ErrStart, sim.ErrParam, sim.ErrAblate, sim.ErrClients, sim.ErrDays} {
+	for _, known := range []error{sim.ErrAlgorithm, sim.ErrStart, sim.ErrParam, sim.ErrBounds, sim.ErrAblate, sim.ErrClients, sim.ErrDays} {
 		if errors.Is(err, known) {
 			return nil, usageError{err}
 		}

@@ -72,6 +72,12 @@ func TestSimRefusesWhatCannotBeMeant(t *testing.T) {
 		"no such start":     {"run", "--population", "synth:50", "--scenario", "cmu", "--start", "late"},
 		"no such rule":      {"run", "--population", "synth:50", "--scenario", "cmu", "--param", "cap_24=3"},
 		"no such defence":   {"run", "--population", "synth:50", "--scenario", "cmu", "--ablate", "luck"},
+		"--threads -1":      {"run", "--population", "synth:50", "--scenario", "cmu", "--threads", "-1"},
+		"--providers -1":    {"run", "--population", "synth:50", "--scenario", "cmu", "--providers", "-1"},
+		"--mean-age 0":      {"run", "--population", "synth:50", "--scenario", "cmu", "--mean-age", "0"},
+		"--mean-stay -5":    {"table", "--population", "synth:50", "--mean-stay", "-5"},
+		"--tor-guard-days":  {"table", "--population", "synth:50", "--tor-guard-days", "-1"},
+		"use 1 to 3650":     {"run", "--population", "synth:50", "--scenario", "cmu", "--param", "guard_life_least=-1"},
 		"NAME=NUMBER":       {"run", "--population", "synth:50", "--scenario", "cmu", "--param", "cap_24_g"},
 		"no such row":       {"table", "--population", "synth:50", "--rows", "nobody"},
 	} {

@@ -80,6 +80,20 @@ func difference(a, b reflect.Value, path string) string {
 	return all
 }
 
+func TestBoundsAreOfParametersOnly(t *testing.T) {
+	for _, name := range rules.Names() {
+		if least, most, ok := rules.Bounds(name); !ok || least < 0 || most <= least {
+			t.Errorf("%s: %d to %d, %v", name, least, most, ok)
+		}
+	}
+	if least, most, _ := rules.Bounds("guard_life_least"); least != 1 || most != 3650 {
+		t.Errorf("guard_life_least: %d to %d", least, most)
+	}
+	if _, _, ok := rules.Bounds("guard_life"); ok {
+		t.Error("guard_life has bounds")
+	}
+}
+
 // Whatever the parameters, figures stay where the code that uses them is safe.
 func TestOfKeepsFiguresInBounds(t *testing.T) {
 	names := rules.Names()

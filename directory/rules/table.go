@@ -1,6 +1,10 @@
 package rules
 
-import "slices"
+import (
+	"slices"
+
+	"tunic/directory"
+)
 
 // entry is one parameter: where its value goes, its default, its value in a
 // small and in a test network, and its bounds.
@@ -141,6 +145,20 @@ func (r *Rules) guards() []entry {
 		{"guard_layer2_least", &g.Layer2Least, 24, 24, 24, 1, 8760},
 		{"guard_layer2_most", &g.Layer2Most, 288, 288, 288, 1, 8760},
 	}
+}
+
+// Bounds returns the least and the most that a parameter counts as; ok is false
+// where there is none of that name.
+func Bounds(name string) (least, most int64, ok bool) {
+	if name == smallName || name == fullName {
+		return 0, directory.MaxRelays, true
+	}
+	for _, e := range new(Rules).table() {
+		if e.name == name {
+			return int64(e.least), int64(e.most), true
+		}
+	}
+	return 0, 0, false
 }
 
 // Names returns the names of all parameters, ascending.

@@ -15,6 +15,7 @@ import (
 // Errors about rules.
 var (
 	ErrParam  = errors.New("no such rule")
+	ErrBounds = errors.New("rule out of bounds")
 	ErrAblate = errors.New("no such defence")
 )
 
@@ -87,11 +88,14 @@ func Defences() string {
 	return b.String()
 }
 
-// check says which names are not known.
+// check says which names are not known, and which values no network would take.
 func (r *Rules) check() error {
-	for name := range r.Params {
-		if !slices.Contains(rules.Names(), name) {
+	for name, value := range r.Params {
+		switch least, most, ok := rules.Bounds(name); {
+		case !ok:
 			return fmt.Errorf("%w: %s (there are %s)", ErrParam, name, strings.Join(rules.Names(), ", "))
+		case value < least || value > most:
+			return fmt.Errorf("%w: %s = %d: use %d to %d", ErrBounds, name, value, least, most)
 		}
 	}
 	for _, name := range r.Ablate {
