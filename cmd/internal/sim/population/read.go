@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,15 @@ import (
 )
 
 const day = 24 * time.Hour
+
+// leastSynthetic is how many relays a synthetic network has at least: fewer are
+// hardly a guard and an exit.
+const leastSynthetic = 10
+
+var (
+	errNoGuard = errors.New("no relay is a guard")
+	errNoExit  = errors.New("no relay is an exit")
+)
 
 const hourLayout = "2006-01-02 15:04:05"
 
@@ -27,11 +37,12 @@ const hourLayout = "2006-01-02 15:04:05"
 func Read(name string, o Options) (*Population, error) {
 	o = o.filled()
 	if rest, ok := strings.CutPrefix(name, "synth:"); ok {
-		var n int
-		if _, err := fmt.Sscanf(rest, "%d", &n); err != nil || n < 10 || n > directory.MaxRelays {
-			return nil, fmt.Errorf("population %s: use synth:N, a number of relays", name)
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < leastSynthetic || n > directory.MaxRelays {
+			return nil, fmt.Errorf("population %s: use synth:N for a number of relays of %d to %d", name, leastSynthetic, directory.MaxRelays)
 		}
-		return Synthetic(n, o), nil
+		p := Synthetic(n, o)
+		return p, p.check()
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -47,7 +58,24 @@ func Read(name string, o Options) (*Population, error) {
 		return nil, fmt.Errorf("population %s: %w", name, err)
 	}
 	p.finish(o)
-	return p, nil
+	return p, p.check()
+}
+
+// check refuses a network over which no circuit can be built: all its figures
+// would be those of nothing.
+func (p *Population) check() error {
+	guards, exits := false, false
+	for i := range p.Relays {
+		guards = guards || p.Relays[i].Flags.Has(directory.Guard)
+		exits = exits || !p.Relays[i].Ports.Empty()
+	}
+	switch {
+	case !guards:
+		return fmt.Errorf("population %s: %w", p.Name, errNoGuard)
+	case !exits:
+		return fmt.Errorf("population %s: %w", p.Name, errNoExit)
+	}
+	return nil
 }
 
 // fromTable takes the relays of a table, and what is beside it.

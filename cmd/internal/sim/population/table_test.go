@@ -61,6 +61,30 @@ func TestReadTableRefuses(t *testing.T) {
 	}
 }
 
+// A network over which no circuit can be built has no figures.
+func TestReadRefusesWhatCarriesNothing(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]error{
+		head: errNoGuard,
+		head + strings.ReplaceAll(small, "Guard,", ""):             errNoGuard,
+		head + strings.ReplaceAll(small, "reject 25,119-135", "-"): errNoExit,
+		head + small: nil,
+	} {
+		name := filepath.Join(dir, "some-2017-03-10.tsv.gz")
+		if err := os.WriteFile(name, packed(t, text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(name, Options{}); !errors.Is(err, want) {
+			t.Errorf("%.200q: %v, want %v", text, err, want)
+		}
+	}
+	for _, name := range []string{"synth:9", "synth:", "synth:50x", "synth:50001"} {
+		if _, err := Read(name, Options{}); err == nil || !strings.Contains(err.Error(), "10 to 50000") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzReadTable(f *testing.F) {
 	f.Add(head + small)
 	f.Fuzz(func(t *testing.T, text string) {
