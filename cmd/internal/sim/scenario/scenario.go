@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -194,10 +195,21 @@ func (s *Scenario) check() error {
 	if a.Slash16 > 0 && a.Slash24 > 256*a.Slash16 {
 		return fmt.Errorf("%w: slash24 = %d: a /16 has 256", ErrScenario, a.Slash24)
 	}
+	share := 0.0
 	switch near := a.PlaceNearClients.(type) {
-	case nil, bool, int64, float64:
+	case nil, bool:
+	case int64:
+		share = float64(near)
+	case float64:
+		share = near
 	default:
-		return fmt.Errorf("%w: place_near_clients = %v: use true, false or a share", ErrScenario, near)
+		share = -1
+	}
+	if !(share >= 0 && share <= 1) {
+		return fmt.Errorf("%w: place_near_clients = %v: use true, false or a share", ErrScenario, a.PlaceNearClients)
+	}
+	if slices.Contains(s.Clients.Ports, 0) {
+		return fmt.Errorf("%w: ports: 0 is none", ErrScenario)
 	}
 	return nil
 }

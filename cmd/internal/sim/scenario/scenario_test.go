@@ -32,7 +32,11 @@ func TestRefusalsNameTheLine(t *testing.T) {
 		"[adversary]\nrelays = 1\nexit_share = 1.0\n":           "exit_share",
 		"[adversary]\nrelays = 1\nexit_share = nan\n":           "exit_share",
 		"[adversary]\nrelays = 600\nslash16=2\nslash24 = 513\n": "slash24",
+		"[adversary]\nrelays = 1\nplace_near_clients = 5\n":     "place_near_clients = 5",
+		"[adversary]\nrelays = 1\nplace_near_clients = nan\n":   "place_near_clients = NaN",
+		"[adversary]\nrelays = 1\nplace_near_clients = \"x\"\n": "place_near_clients = x",
 		"[clients]\nports = [70000]\n":                          "line 2",
+		"[clients]\nports = [443, 0]\n":                         "ports",
 	} {
 		_, err := scenario.Parse([]byte(text))
 		if !errors.Is(err, scenario.ErrScenario) || !strings.Contains(err.Error(), want) {
