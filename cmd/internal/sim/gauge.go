@@ -160,7 +160,9 @@ func (g *gauge) spread(s *world.Shares, load []float64) (p95, most float64, lore
 		if p95 == 0 && c >= 0.95*capacities {
 			p95 = r.load / r.capacity
 		}
-		lorenz[int(points*c/capacities+1e-9)] = l / loads
+		if loads > 0 {
+			lorenz[int(points*c/capacities+1e-9)] = l / loads
+		}
 		most = r.load / r.capacity
 	}
 	for i := 1; i <= points; i++ {

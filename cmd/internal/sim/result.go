@@ -63,7 +63,7 @@ type Result struct {
 	LoadP95         float64 `json:"load_p95"`
 	LoadMax         float64 `json:"load_max"`
 	Idle            float64 `json:"honest_idle"`
-	NewcomerDays    *int    `json:"newcomer_half_days"` // null: not followed
+	NewcomerDays    *int    `json:"newcomer_half_days"` // null: not followed; -1: not within 180 days
 
 	Refused           int      `json:"refused"` // of the attacker's relays, ever
 	Quarantined       int      `json:"quarantined"`
@@ -95,9 +95,11 @@ func (r *run) result(l *lane) *Result {
 	for _, q := range []int{5, 25, 50} {
 		x.Quantiles[strconv.Itoa(q)] = quantile(x.curve, float64(q)/100)
 	}
+	idle := 0
 	for _, days := range l.idle {
-		x.WithoutGuard += float64(days) / float64(r.Days*r.Clients)
+		idle += int(days)
 	}
+	x.WithoutGuard = float64(idle) / float64(r.Days*r.Clients)
 	switch l.algorithm {
 	case Tunic:
 		x.NewcomerDays, x.Bound = &f.newcomer, &f.bound

@@ -1,13 +1,17 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"tunic/cmd/internal/sim"
 	"tunic/cmd/internal/sim/population"
 	"tunic/cmd/internal/sim/scenario"
+	"tunic/directory"
 )
 
 // quick is a run that takes about a second: a small synthetic network.
@@ -115,6 +119,33 @@ func TestNoAttackPassesItsBound(t *testing.T) {
 		if *r.Bound <= 0 || r.Compromised["365"].Low > *r.Bound {
 			t.Errorf("%s: %v compromised, bound %v", name, r.Compromised["365"], *r.Bound)
 		}
+	}
+}
+
+// Where nothing is carried figures are 0, and plots can be drawn.
+func TestNothingCarriedIsNoNumberTooMany(t *testing.T) {
+	idle := population.Synthetic(50, population.Options{Seed: 1})
+	for i := range idle.Relays {
+		idle.Relays[i].Ports = directory.PortSummary{}
+		idle.Relays[i].Flags &^= directory.Guard
+	}
+	results, err := sim.Run(context.Background(), sim.Options{Population: idle, Scenario: parse(t, "[adversary]\n"), Days: 3, Clients: 30, Seed: 1,
+		Starts: []string{sim.Fresh}, Algorithms: sim.Algorithms()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := sim.WriteSVG(dir, results); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.svg"))
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err != nil || bytes.Contains(b, []byte("NaN")) || len(files) != 3 {
+			t.Errorf("%s (%v): %s", f, err, b)
+		}
+	}
+	if w := results[0].WithoutGuard; w != 1 {
+		t.Errorf("clients without any guard were without one on %v of their days", w)
 	}
 }
 

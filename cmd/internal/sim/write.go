@@ -57,8 +57,11 @@ func WriteResults(to io.Writer, results []*Result) error {
 	line("load: p95, greatest", func(r *Result) string { return fmt.Sprintf("%.2f, %.2f", r.LoadP95, r.LoadMax) })
 	line("honest capacity idle", number("%.2f %%", func(r *Result) float64 { return 100 * r.Idle }))
 	line("newcomer carries half after", func(r *Result) string {
-		if r.NewcomerDays == nil {
+		switch {
+		case r.NewcomerDays == nil:
 			return "-"
+		case *r.NewcomerDays < 0:
+			return fmt.Sprintf("over %d days", newcomerDays)
 		}
 		return fmt.Sprintf("%d days", *r.NewcomerDays)
 	})
