@@ -36,7 +36,7 @@ func TestNetworkFileErrorsNameTheLine(t *testing.T) {
 		"bad address":      {"\"127.0.0.1:5001\"", "\"localhost:5001\"", "want an address"},
 		"port 0":           {"\"127.0.0.1:5001\"", "\"127.0.0.1:0\"", "want an address"},
 		"bad time":         {".200Z", ".2Z", "want a time"},
-		"not TOML":         {"[timing]", "[timing", "["},
+		"not TOML":         {"[timing]", "[timing", "line 8, column 9"},
 		"version":          {"version = 1", "version = 2", "version 2"},
 		"no version":       {"version = 1", "", "version 0"},
 		"name with space":  {"test-1.example_net", "two words", "name"},
@@ -55,6 +55,9 @@ func TestNetworkFileErrorsNameTheLine(t *testing.T) {
 		if !errors.Is(err, directory.ErrMalformed) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v; want ErrMalformed with %q", name, err, tc.want)
 		}
+	}
+	if _, err := directory.ParseNetwork([]byte("tunic identity key, version 1\npublic AAAA\nprivate BBBB\n")); err == nil || strings.Contains(err.Error(), "BBBB") {
+		t.Errorf("a private key in place of a network file: %v", err)
 	}
 	if _, err := directory.ParseNetwork(make([]byte, directory.MaxNetworkFile+1)); !errors.Is(err, directory.ErrTooLarge) {
 		t.Errorf("too large: %v", err)

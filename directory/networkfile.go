@@ -105,10 +105,15 @@ func tomlProblem(err error) string {
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		return "unknown keys:\n" + strict.String()
 	}
-	if decode, ok := errors.AsType[*toml.DecodeError](err); ok {
-		return "\n" + decode.String()
+	decode, ok := errors.AsType[*toml.DecodeError](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case len(decode.Key()) == 0: // no TOML: another file, perhaps one with a private key; it is not shown
+		line, column := decode.Position()
+		return fmt.Sprintf("line %d, column %d: %v", line, column, decode)
 	}
-	return err.Error()
+	return "\n" + decode.String()
 }
 
 func (f *networkFile) network() *Network {

@@ -129,10 +129,14 @@ func explain(err error) string {
 		return "unknown keys:\n" + unknown.String()
 	}
 	var bad *toml.DecodeError
-	if errors.As(err, &bad) {
-		return bad.String()
+	switch {
+	case !errors.As(err, &bad):
+		return err.Error()
+	case len(bad.Key()) == 0: // no TOML: another file, perhaps one with a private key; it is not shown
+		line, column := bad.Position()
+		return fmt.Sprintf("line %d, column %d: %v", line, column, bad)
 	}
-	return err.Error()
+	return bad.String()
 }
 
 // resolve makes the paths relative to dir absolute.
