@@ -114,14 +114,35 @@ func (n *Network) Check() error {
 	return nil
 }
 
-// checkAuthority makes sure, beside all else, that no two authorities share a
-// key: each is to count once.
-func (n *Network) checkAuthority(i int) error {
-	a := &n.Authorities[i]
-	if !isName(a.Name, maxAuthorityName, "-._") {
+// CheckAuthority says what no network file would take of an authority's name and
+// addresses. Private addresses some take.
+func CheckAuthority(name string, addrs []netip.AddrPort) error {
+	if err := checkAuthorityName(name); err != nil {
+		return err
+	}
+	return (&Network{PrivateAddresses: true}).checkAddrs(addrs)
+}
+
+func checkAuthorityName(name string) error {
+	if !isName(name, maxAuthorityName, "-._") {
 		return fmt.Errorf("%w: name is not 1 to %d letters, digits, - . _", ErrMalformed, maxAuthorityName)
 	}
+	return nil
+}
+
+// checkAuthority makes sure, beside all else, that no two authorities share a
+// key or an address: each is to count once, and to be reached.
+func (n *Network) checkAuthority(i int) error {
+	a := &n.Authorities[i]
+	if err := checkAuthorityName(a.Name); err != nil {
+		return err
+	}
 	for _, o := range n.Authorities[:i] {
+		for k, addr := range a.Addrs {
+			if slices.Contains(o.Addrs, addr) {
+				return fmt.Errorf("%w: address %d is %s's as well", ErrMalformed, k+1, o.Name)
+			}
+		}
 		noteTwice := a.NoteKey == o.NoteKey && a.NoteKey != keys.NotePublic{}
 		if a.Name == o.Name || a.ID == o.ID || a.LinkKey == o.LinkKey || noteTwice {
 			return fmt.Errorf("%w: name or key occurs twice", ErrMalformed)
@@ -134,12 +155,16 @@ func (n *Network) checkNode(id keys.RelayID, link keys.LinkPublic, addrs []netip
 	if bytes.Equal(id[:], make([]byte, len(id))) || bytes.Equal(link[:], make([]byte, len(link))) {
 		return fmt.Errorf("%w: identity or link_key is missing", ErrMalformed)
 	}
+	return n.checkAddrs(addrs)
+}
+
+func (n *Network) checkAddrs(addrs []netip.AddrPort) error {
 	if len(addrs) < 1 || len(addrs) > maxNodeAddrs {
 		return fmt.Errorf("%w: %d addresses, want 1 to %d", ErrMalformed, len(addrs), maxNodeAddrs)
 	}
 	for i, a := range addrs {
 		if !validAddr(a) || slices.Contains(addrs[:i], a) {
-			return fmt.Errorf("%w: address %d", ErrMalformed, i+1)
+			return fmt.Errorf("%w: address %d cannot be dialled, or occurs twice", ErrMalformed, i+1)
 		}
 		if !n.PrivateAddresses && Private(a.Addr()) {
 			return fmt.Errorf("%w: address %d is private, and private_addresses is not set", ErrMalformed, i+1)

@@ -73,6 +73,7 @@ func TestNetworkChecks(t *testing.T) {
 		"note key twice":    func(n *directory.Network) { n.Authorities[1].NoteKey = n.Authorities[0].NoteKey },
 		"no identity":       func(n *directory.Network) { n.Authorities[1].ID = keys.RelayID{} },
 		"no link key":       func(n *directory.Network) { n.Authorities[1].LinkKey = keys.LinkPublic{} },
+		"another's address": func(n *directory.Network) { n.Authorities[1].Addrs = n.Authorities[0].Addrs },
 		"no address":        func(n *directory.Network) { n.Authorities[1].Addrs = nil },
 		"address twice":     func(n *directory.Network) { a := &n.Authorities[0]; a.Addrs = append(a.Addrs, a.Addrs[0]) },
 		"fallback twice":    func(n *directory.Network) { n.Fallbacks = append(n.Fallbacks, n.Fallbacks[0]) },

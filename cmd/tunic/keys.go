@@ -80,6 +80,9 @@ needs to authority.toml in the state directory. Hand that file to whoever runs
 			if err != nil {
 				return err
 			}
+			if err := directory.CheckAuthority(name, addrs); err != nil {
+				return usageError{err}
+			}
 			set, err := create(state, keys.LoadOrCreateAuthority)
 			if err != nil {
 				return err
@@ -148,7 +151,11 @@ for another name or address. Those that are not given stay as they were.`,
 			if len(addrs) == 0 {
 				addrs = old.Addrs
 			}
-			return writeFacts(cmd.ErrOrStderr(), state, node.AuthorityEntry(set, cmp.Or(name, old.Name), addrs))
+			name = cmp.Or(name, old.Name)
+			if err := directory.CheckAuthority(name, addrs); err != nil {
+				return usageError{err}
+			}
+			return writeFacts(cmd.ErrOrStderr(), state, node.AuthorityEntry(set, name, addrs))
 		},
 	}
 	stateFlag(cmd, &state)
