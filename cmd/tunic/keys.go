@@ -204,14 +204,24 @@ func showKeys(out io.Writer, set *keys.Set) error {
 	fmt.Fprintf(out, "%s, identity key %v\n", role, set.Identity())
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tPUBLIC\tMADE\tEXPIRES\tRENEWED\tSTATE")
-	for _, i := range set.Items(time.Now()) {
-		state := "in use"
-		if i.Retired {
-			state = "retired, still answers"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.Kind, i.Public, date(i.Created), date(i.Expires), date(i.Due), state)
+	now := time.Now()
+	for _, i := range set.Items(now) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.Kind, i.Public, date(i.Created), date(i.Expires), date(i.Due), keyState(i, now))
 	}
 	return w.Flush()
+}
+
+// keyState says in a word or two what a key is good for now.
+func keyState(i keys.Item, now time.Time) string {
+	switch {
+	case !i.Expires.IsZero() && !now.Before(i.Expires):
+		return "expired"
+	case now.Before(i.Created):
+		return "not valid yet"
+	case i.Retired:
+		return "retired, still answers"
+	}
+	return "in use"
 }
 
 // date writes a day for people; the zero time is a dash.
