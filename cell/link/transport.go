@@ -22,7 +22,12 @@ func (TCP) Dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr.String())
 }
 
-// Listen listens on addr.
+// Listen listens on addr, in its own family alone: 0.0.0.0 and [::] are two
+// addresses, which one port serves side by side.
 func (TCP) Listen(addr netip.AddrPort) (net.Listener, error) {
-	return net.Listen("tcp", addr.String())
+	network := "tcp6"
+	if addr.Addr().Unmap().Is4() {
+		network = "tcp4"
+	}
+	return net.Listen(network, addr.String())
 }

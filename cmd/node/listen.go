@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"tunic/cell/link"
 )
 
-// listen opens a TCP listener on each address, or none.
+// listen opens a TCP listener on each address, in its own family alone, or none.
 func listen(addrs []netip.AddrPort) ([]net.Listener, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("no address to listen on: set listen")
 	}
 	var all []net.Listener
 	for _, a := range addrs {
-		ln, err := net.Listen("tcp", a.String())
+		ln, err := link.TCP{}.Listen(a)
 		if err != nil {
 			closeAll(all)
 			return nil, fmt.Errorf("%w (is another program using it? choose another port)", err)
