@@ -207,12 +207,29 @@ func (r *Relay) addressesSeen(ctx context.Context) ([]netip.AddrPort, error) {
 	case !ok:
 		return nil, errors.New("the authorities do not agree on this relay's address: set address in the configuration")
 	}
-	for _, l := range r.listening() {
-		if l.Addr().Unmap().Is4() == addr.Is4() || l.Addr().IsUnspecified() {
-			return []netip.AddrPort{netip.AddrPortFrom(addr, l.Port())}, nil
+	port, ok := portAt(addr, r.listening())
+	if !ok {
+		return nil, fmt.Errorf("the authorities see %v, but this relay does not listen there: set address in the configuration", addr)
+	}
+	return []netip.AddrPort{netip.AddrPortFrom(addr, port)}, nil
+}
+
+// portAt returns the port at which a relay that listens on these addresses answers
+// at addr: at addr itself, at all addresses of its family, or, where addr is a
+// public one and a router may translate it, at a private one.
+func portAt(addr netip.Addr, listening []netip.AddrPort) (port uint16, ok bool) {
+	for _, answers := range []func(netip.Addr) bool{
+		func(l netip.Addr) bool { return l == addr },
+		netip.Addr.IsUnspecified,
+		func(l netip.Addr) bool { return directory.Private(l) && !directory.Private(addr) },
+	} {
+		for _, l := range listening {
+			if l.Addr().Is4() == addr.Is4() && answers(l.Addr()) {
+				return l.Port(), true
+			}
 		}
 	}
-	return nil, fmt.Errorf("the authorities see %v, but this relay does not listen there", addr)
+	return 0, false
 }
 
 // agreed returns the address that at least majority of the authorities saw.
