@@ -23,8 +23,9 @@ const ( // fixed by docs/protocol.md, "Descriptors"
 	MaxRate = MaxWeight * 1000
 
 	maxPlatform = 128
-	maxContact  = 256
-	maxUptime   = 100 * 365 * 24 * 3600 // seconds
+	// MaxContact is the longest contact.
+	MaxContact = 256
+	maxUptime  = 100 * 365 * 24 * 3600 // seconds
 )
 
 // A Descriptor is what a relay says about itself.
@@ -104,16 +105,30 @@ func (d *Descriptor) encode(w *writer) {
 	d.encodePolicy(w)
 }
 
+// ValidNickname reports whether a descriptor can have this nickname.
+func ValidNickname(s string) bool { return isName(s, MaxNickname, "") }
+
+// ValidContact reports whether a descriptor can have this contact.
+func ValidContact(s string) bool { return s == "" || isText(s, MaxContact) }
+
+// ValidRelayAddrs reports whether a descriptor can have these addresses, in any order.
+func ValidRelayAddrs(addrs []netip.AddrPort) bool {
+	return validRelayAddrs(slices.SortedFunc(slices.Values(addrs), compareFamilies))
+}
+
+// compareFamilies orders addresses as descriptors do: IPv4 first.
+func compareFamilies(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() }
+
 // checkText spoils w unless the fields that are text or lists are in bounds.
 func (d *Descriptor) checkText(w *writer) {
 	switch {
-	case !isName(d.Nickname, MaxNickname, ""):
+	case !ValidNickname(d.Nickname):
 		w.fail("nickname")
 	case !validRelayAddrs(d.Addrs):
 		w.fail("addresses")
 	case !isText(d.Platform, maxPlatform):
 		w.fail("platform")
-	case d.Contact != "" && !isText(d.Contact, maxContact):
+	case !ValidContact(d.Contact):
 		w.fail("contact")
 	case d.Uptime < 0:
 		w.fail("uptime")
@@ -195,7 +210,7 @@ func (d *Descriptor) readRest(r *reader) {
 	d.LinkVersions, d.HopVersions = r.versions(link), r.versions(hop)
 	d.Platform = r.text(r.take("platform"), maxPlatform, "platform")
 	if r.at("contact") {
-		d.Contact = r.text(r.take("contact"), maxContact, "contact")
+		d.Contact = r.text(r.take("contact"), MaxContact, "contact")
 	}
 	d.Uptime = time.Duration(r.uint(r.take("uptime"), maxUptime, "uptime")) * time.Second
 	bw := r.split(r.take("bandwidth"), 3, "bandwidth")

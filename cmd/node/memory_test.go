@@ -22,7 +22,7 @@ func TestCeilingFollowsTheMachine(t *testing.T) {
 func TestTooLowACeilingIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relay.toml")
 	for text, ok := range map[string]bool{"": true, "max_queue_memory = 67_108_864": true, "max_queue_memory = 67_108_863": false, "max_queue_memory = -1": false} {
-		if err := os.WriteFile(file, []byte("network = 'n'\nstate = 's'\n"+text), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte("network = 'n'\nstate = 's'\nlisten = ['127.0.0.1:0']\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var c RelayConfig

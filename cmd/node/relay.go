@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"strings"
 	"time"
 
 	"tunic/directory"
@@ -21,6 +23,9 @@ const defaultNickname = "unnamed"
 
 // RunRelay runs a relay until ctx ends.
 func RunRelay(ctx context.Context, cfg RelayConfig, o Options) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
 	network, lock, err := cfg.open(o)
 	if err != nil {
 		return err
@@ -44,7 +49,7 @@ func RunRelay(ctx context.Context, cfg RelayConfig, o Options) error {
 			return errors.Join(err, r.Close())
 		}
 	}
-	reload := func() error { return file.reload(r, o) }
+	reload := func() error { return cfg.reload(r, file, o) }
 	return runRelay(ctx, r, newStatus("relay", network), cfg.State, o, nil, reload)
 }
 
@@ -53,9 +58,6 @@ func (c *RelayConfig) relay(network *directory.Network, set *keys.Set, o Options
 	policy, err := directory.ParsePolicy(c.ExitPolicy)
 	if err != nil {
 		return relay.Config{}, fmt.Errorf("exit_policy: %w", err)
-	}
-	if c.BandwidthRate < 0 || c.Burst < 0 || c.DirectoryRate < 0 {
-		return relay.Config{}, errors.New("a rate or burst is below 0")
 	}
 	if c.Nickname == "" {
 		c.Nickname = defaultNickname
@@ -96,9 +98,36 @@ func (c *RelayConfig) families(id keys.RelayID) ([]keys.Certificate, error) {
 // platform names the program and the system, as descriptors show it.
 func platform() string { return "tunic " + Version + " on " + runtime.GOOS }
 
+// check says which key has a value that the relay could not work or be published
+// with.
+func (c *RelayConfig) check() error {
+	if err := c.Common.check(); err != nil {
+		return err
+	}
+	switch {
+	case len(c.Listen) == 0:
+		return errors.New("no address to listen on: set listen")
+	case c.Nickname != "" && !directory.ValidNickname(c.Nickname):
+		return fmt.Errorf("nickname %q: use 1 to %d letters and digits", c.Nickname, directory.MaxNickname)
+	case !directory.ValidContact(c.Contact):
+		return fmt.Errorf("contact: use at most %d characters of ASCII in one line, without a space at either end", directory.MaxContact)
+	case len(c.Address) > 0 && !directory.ValidRelayAddrs(c.Address):
+		return fmt.Errorf("address %v: use one IPv4 address, and at most one IPv6 address, that others can dial, with their ports", c.Address)
+	case c.BandwidthRate < 0 || c.Burst < 0 || c.DirectoryRate < 0:
+		return errors.New("a rate or burst is below 0")
+	}
+	for _, a := range c.Resolvers {
+		if a.Port() == 0 {
+			return fmt.Errorf("resolvers: %v has no port", a)
+		}
+	}
+	return nil
+}
+
 // reload reads the configuration again and takes over what can change while
-// the relay runs: bandwidth and exit policy. c is the file as it was.
-func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
+// the relay runs: bandwidth and exit policy. c is what the relay runs with, file
+// what the file said of it: the flags said the rest.
+func (c *RelayConfig) reload(r *relay.Relay, file RelayConfig, o Options) error {
 	if o.Config == "" {
 		return errors.New("there is no configuration file to read again")
 	}
@@ -106,20 +135,29 @@ func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
 	if err := Load(o.Config, &fresh); err != nil {
 		return err
 	}
+	whole := fresh
+	if file.Network == "" {
+		whole.Network = cmp.Or(whole.Network, c.Network)
+	}
+	if file.State == "" {
+		whole.State = cmp.Or(whole.State, c.State)
+	}
+	if len(file.Listen) == 0 && len(whole.Listen) == 0 {
+		whole.Listen = c.Listen
+	}
+	if err := whole.check(); err != nil {
+		return err
+	}
 	policy, err := directory.ParsePolicy(fresh.ExitPolicy)
 	if err != nil {
 		return fmt.Errorf("exit_policy: %w", err)
 	}
-	if fresh.BandwidthRate < 0 || fresh.Burst < 0 || fresh.DirectoryRate < 0 {
-		return errors.New("a rate or burst is below 0")
-	}
 	r.SetBandwidth(fresh.BandwidthRate, fresh.Burst, fresh.DirectoryRate)
 	r.SetPolicy(policy)
 	r.SetLimits(shareFiles(openFiles(), !policy.RejectsAll()))
-	if !reflect.DeepEqual(c.lasting(), fresh.lasting()) {
-		o.Log.Warn("other keys than bandwidth and exit_policy have changed: they count from the next start")
+	if keys := differing(reflect.ValueOf(file.lasting()), reflect.ValueOf(fresh.lasting()), ""); len(keys) > 0 {
+		o.Log.Warn("other keys than bandwidth and exit_policy have changed: they count from the next start", "keys", strings.Join(keys, " "))
 	}
-	*c = fresh
 	return nil
 }
 
@@ -127,6 +165,24 @@ func (c *RelayConfig) reload(r *relay.Relay, o Options) error {
 func (c RelayConfig) lasting() RelayConfig {
 	c.BandwidthRate, c.Burst, c.DirectoryRate, c.ExitPolicy = 0, 0, 0, nil
 	return c
+}
+
+// differing returns the keys, each behind prefix, that two configurations of one
+// type give other values.
+func differing(a, b reflect.Value, prefix string) (keys []string) {
+	for i := range a.NumField() {
+		f := a.Type().Field(i)
+		key := prefix + f.Tag.Get("toml")
+		switch {
+		case f.Anonymous:
+			keys = append(keys, differing(a.Field(i), b.Field(i), prefix)...)
+		case f.Type.Kind() == reflect.Struct:
+			keys = append(keys, differing(a.Field(i), b.Field(i), key+".")...)
+		case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // runRelay runs r, alone or as part of an authority, with its control socket.

@@ -88,3 +88,79 @@ func TestFilesAreSharedAnewOnReload(t *testing.T) {
 	again("")
 	expect(600, 16_384)
 }
+
+// What no relay could work or be published with is refused at the start, and when the
+// file is read again: the relay would not start the next time.
+func TestWrongValuesAreRefused(t *testing.T) {
+	network, _ := lonely(t)
+	state, file := t.TempDir(), filepath.Join(t.TempDir(), "relay.toml")
+	good := fmt.Sprintf("network = %q\nstate = %q\n", network, state)
+	reload, lines := make(chan struct{}), make(chan string, 64)
+	load := func(text string) (cfg node.RelayConfig) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := node.Load(file, &cfg); err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	running := load(good)
+	running.Listen = anywhere // a flag says it
+	startReady(t, func(ctx context.Context, o node.Options) error {
+		o.Config, o.Reload, o.Log = file, reload, slog.New(slog.NewTextHandler(lineWriter(lines), nil))
+		return node.RunRelay(ctx, running, o)
+	})
+	said := func(what string) {
+		t.Helper()
+		for late := time.After(patience); ; {
+			select {
+			case line := <-lines:
+				if strings.Contains(line, what) {
+					return
+				}
+			case <-late:
+				t.Fatalf("nothing says %s", what)
+			}
+		}
+	}
+	for wrong, says := range map[string]string{
+		"nickname = 'no name'":                       "letters and digits",
+		"contact = 'two\u00a0'":                      "contact",
+		"address = ['0.0.0.0:9001']":                 "address",
+		"address = ['8.0.0.1:0']":                    "address",
+		"address = ['[2a00::1]:9001']":               "one IPv4 address",
+		"address = ['8.0.0.1:9001', '8.0.0.2:9001']": "at most one IPv6 address",
+		"resolvers = ['127.0.0.1:0']":                "resolvers",
+		"bandwidth_rate = -1":                        "below 0",
+		"max_queue_memory = 1":                       "max_queue_memory",
+		"log.level = 'loud'":                         "log level",
+	} {
+		cfg := load(good + wrong)
+		cfg.State, cfg.Listen = t.TempDir(), anywhere
+		err := node.RunRelay(t.Context(), cfg, node.Options{Log: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+		reload <- struct{}{}
+		said("reload failed")
+	}
+	load("") // an editor may empty a file before it writes it
+	reload <- struct{}{}
+	said("no network file")
+
+	load(good + "nickname = 'other'\nlog.level = 'debug'")
+	reload <- struct{}{}
+	said(`keys="log.level nickname"`)
+	said("configuration reloaded")
+	load(good)
+	reload <- struct{}{}
+	select {
+	case line := <-lines:
+		if !strings.Contains(line, "configuration reloaded") {
+			t.Errorf("as at its start: %s", line)
+		}
+	case <-time.After(patience):
+		t.Error("it does not reload")
+	}
+}

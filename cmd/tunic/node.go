@@ -126,7 +126,8 @@ func newRelay() *cobra.Command {
 		Short: "run a relay",
 		Long: `Runs a relay in the foreground. It makes its keys at the first start, publishes
 itself once a link from outside has worked, and otherwise says which port to
-open. SIGHUP reloads bandwidth_rate, bandwidth_burst and exit_policy.`,
+open. SIGHUP reloads bandwidth_rate, bandwidth_burst, directory_rate and
+exit_policy.`,
 		Example: `  tunic relay --config relay.toml
   tunic relay --network network.toml --state state --listen 0.0.0.0:9001 --nickname quince
 
