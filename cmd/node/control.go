@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -176,13 +177,22 @@ func ask(ctx context.Context, state, method, path string, body ...byte) ([]byte,
 	}
 	resp, err := t.RoundTrip(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", state, errors.Join(ErrNotRunning, err))
+		return nil, fmt.Errorf("%s: %w", state, unanswered(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		return nil, refusal(resp)
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxControlAnswer))
+}
+
+// unanswered is why nobody answers at a control socket: that of another user's node
+// can't be opened, whether it runs or not.
+func unanswered(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("only the user who runs the node can ask it: %w", err)
+	}
+	return errors.Join(ErrNotRunning, err)
 }
 
 // refusal is what a node answered that did not do what it was asked.
