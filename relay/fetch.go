@@ -123,13 +123,19 @@ func (r *Relay) fetchFrom(ctx context.Context, a *directory.Authority) error {
 	if _, err := b.Consensus.Usable(r.cfg.Network, time.Now()); err != nil {
 		return err
 	}
-	return r.cache.Put(b)
+	err = r.cache.Put(b)
+	if err == nil || errors.Is(err, directory.ErrOlder) {
+		return err
+	}
+	r.log.Warn("consensus not saved", slog.Any("error", err)) // it is the newest all the same
+	return nil
 }
 
 // followConsensus fetches each consensus when it is due, until ctx ends.
 func (r *Relay) followConsensus(ctx context.Context) {
 	var s mirror.Schedule
 	rng := newRand()
+	told := false // that what the authorities have is of another time
 	for {
 		now := time.Now()
 		next := s.Next(r.cfg.Network, r.consensus(), mirror.AsMirror, now, rng)
@@ -142,9 +148,14 @@ func (r *Relay) followConsensus(ctx context.Context) {
 			return
 		}
 		if err != nil && r.consensus() == before {
+			if otherTime := errors.Is(err, directory.ErrExpired) || errors.Is(err, directory.ErrFuture); otherTime && !told {
+				told = true
+				r.log.Warn("consensus not usable: is this machine's clock right?", slog.Any("error", err))
+			}
 			putOff(&s, r.cfg.Network, err, time.Now(), rng)
 			continue
 		}
+		told = false
 		s.Succeeded()
 		r.log.Debug("consensus fetched", slog.Int("relays", len(r.consensus().Relays)))
 	}
