@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bytes"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,34 @@ func TestConsensusThatIsNotSavedIsTold(t *testing.T) {
 		time.Sleep(time.Hour)
 		if s := r.Status(); !s.Listed || said.count("consensus not saved") == 0 {
 			t.Errorf("listed %v, said %d times that it is not saved", s.Listed, said.count("consensus not saved"))
+		}
+	})
+}
+
+// Two processes with the same keys take each other's place in the consensus: the one
+// that is not listed says so, once, but not while its descriptor is on its way.
+func TestTwinIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := newEmptyNet(t, options{memory: true, period: time.Hour})
+		var said journal
+		r := nw.add(options{config: func(_ int, c *relay.Config) { c.Log = said.logger() }}, 0)
+		d := nw.authority.await(t, r.ID(), whatever)
+		list := func(at netip.AddrPort) {
+			entry := d.Relay()
+			entry.Addrs = []netip.AddrPort{at}
+			nw.setConsensus([]directory.Relay{entry})
+		}
+		other := netip.MustParseAddrPort("10.99.0.1:9001")
+		for _, step := range []struct {
+			at    netip.AddrPort
+			twin  bool
+			times int
+		}{{other, false, 0}, {d.Addrs[0], false, 0}, {d.Addrs[0], false, 0}, {other, true, 1}, {other, true, 1}, {d.Addrs[0], false, 1}} {
+			list(step.at)
+			time.Sleep(time.Hour)
+			if s, n := r.Status(), said.count("same keys"); s.Twin != step.twin || n != step.times {
+				t.Errorf("listed at %v in the consensus of %v: %v, told %d times", step.at, s.Consensus, s.Twin, n)
+			}
 		}
 	})
 }

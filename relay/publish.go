@@ -29,6 +29,7 @@ type publisher struct {
 	problem   string
 	last      publication
 	accepted  map[keys.RelayID]bool // of the newest descriptor
+	twin      bool                  // another process runs with the same keys, it seems
 }
 
 func (p *publisher) poke() {
@@ -43,6 +44,12 @@ func (p *publisher) stand() (addrs []netip.AddrPort, reachable bool, problem str
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.addrs, p.reachable, p.problem, p.last.at, len(p.accepted)
+}
+
+func (p *publisher) hasTwin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.twin
 }
 
 // published returns the addresses that the relay has published or will.
@@ -103,6 +110,7 @@ func (r *Relay) keepPublished(ctx context.Context) {
 			return
 		}
 		again := r.publishNews(ctx, &u, addrs)
+		r.lookForTwin(addrs)
 		if !r.wait(ctx, updated, again) {
 			return
 		}
@@ -126,6 +134,20 @@ func (r *Relay) publishNews(ctx context.Context, u *uploads, addrs []netip.AddrP
 		return now.Add(maxRetry)
 	}
 	return now.Add(checkEvery)
+}
+
+// lookForTwin tells the operator once of another process with the same keys: each of
+// the two descriptors takes the other's place, and neither knows.
+func (r *Relay) lookForTwin(addrs []netip.AddrPort) {
+	p := &r.publish
+	p.mu.Lock()
+	was, taken := p.twin, len(p.accepted) >= r.cfg.Network.Majority()
+	p.twin = taken && p.last.twin(r.view.usable(time.Now()), r.id, addrs)
+	news := p.twin && !was
+	p.mu.Unlock()
+	if news {
+		r.log.Warn("the consensus lists this relay at another address: does another process run with the same keys?")
+	}
 }
 
 // updated returns a channel that is closed when the consensus changes; nil, which

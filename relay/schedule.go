@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"net/netip"
 	"time"
 
 	"tunic/directory"
+	"tunic/directory/keys"
 )
 
 const ( // fixed by docs/protocol.md, "Publishing"
@@ -68,6 +70,17 @@ func (p publication) due(s situation, now time.Time) (why string, again time.Tim
 		again = earlier(again, retry)
 	}
 	return "", again
+}
+
+// twin reports whether another process runs with this relay's keys: c lists id at
+// another IPv4 address than addrs, though this relay's descriptor was there two
+// periods before.
+func (p publication) twin(c *directory.Consensus, id keys.RelayID, addrs []netip.AddrPort) bool {
+	if c == nil || p.at.IsZero() || len(addrs) == 0 || c.ValidAfter.Before(p.at.Add(2*c.FreshUntil.Sub(c.ValidAfter))) {
+		return false
+	}
+	listed := c.Relay(id)
+	return listed != nil && listed.Addrs[0] != addrs[0]
 }
 
 // changed reports whether a bandwidth is twice or half of another one.

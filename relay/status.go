@@ -25,8 +25,11 @@ type Status struct {
 
 	Consensus time.Time `json:"consensus,omitzero"` // valid-after of the newest one; zero: none
 	Listed    bool      `json:"listed"`             // the relay is in it
-	Flags     string    `json:"flags"`
-	Weight    uint64    `json:"weight"` // kB/s
+	// Twin says that it is there at another address than this process published:
+	// another one seems to run with the same keys.
+	Twin   bool   `json:"twin,omitempty"`
+	Flags  string `json:"flags"`
+	Weight uint64 `json:"weight"` // kB/s
 
 	Links        []link.LinkInfo   `json:"links"`
 	MaxLinks     int               `json:"max_links"`
@@ -66,6 +69,7 @@ func (r *Relay) Status() Status {
 		s.Peers, s.Destinations = r.hops.peers(), r.streams.destinations()
 	}
 	s.Addresses, s.Reachable, s.Problem, s.Published, s.Accepted = r.publish.stand()
+	s.Twin = r.publish.hasTwin()
 	if c := r.consensus(); c != nil {
 		s.Consensus = c.ValidAfter
 		if e := c.Relay(r.id); e != nil {

@@ -235,6 +235,9 @@ func printRelay(w io.Writer, s *relay.Status, now time.Time) {
 	default:
 		fmt.Fprintf(w, "not listed in the consensus valid after %s\n", clock(s.Consensus))
 	}
+	if s.Twin {
+		fmt.Fprintln(w, "listed at another address than this one: does another process run with the same keys?")
+	}
 }
 
 // printLoad tells what passes through a relay, or an authority's part that is one.
