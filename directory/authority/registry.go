@@ -184,7 +184,8 @@ func (g *registry) minRepeat() time.Duration { return min(sameContents, 2*g.netw
 // same to say.
 func sameClaims(a, b *directory.Descriptor) bool {
 	ra, rb := a.Relay(), b.Relay()
-	return sameFacts(&ra, &rb) && believed(a) == believed(b) && a.Contact == b.Contact && a.Platform == b.Platform
+	return sameFacts(&ra, &rb) && believed(a) == believed(b) && a.Contact == b.Contact && a.Platform == b.Platform &&
+		a.Voucher == b.Voucher && slices.Equal(a.Policy.Rules, b.Policy.Rules)
 }
 
 // sameTarget reports whether a test of one says something of the other.

@@ -148,6 +148,39 @@ func TestDescriptorsThatAreRefused(t *testing.T) {
 	}
 }
 
+// What an operator changes is taken at once, whatever it means for the consensus: the
+// relay publishes it once, and holds it for published.
+func TestWhatOperatorsChangeIsTakenAtOnce(t *testing.T) {
+	n := directorytest.New(1)
+	g, r := testRegistry(n, epoch), n.NewRelay(1, epoch)
+	r.Descriptor.Policy = directory.AcceptAll()
+	if _, err := upload(t, g, r, epoch); err != nil {
+		t.Fatal(err)
+	}
+	now := epoch
+	for what, change := range map[string]func(d *directory.Descriptor){
+		"nickname": func(d *directory.Descriptor) { d.Nickname = "other" },
+		"contact":  func(d *directory.Descriptor) { d.Contact = "someone" },
+		"voucher": func(d *directory.Descriptor) {
+			d.Voucher = keys.GenerateFamily().Vouch(d.ID, epoch.AddDate(0, 0, -1), epoch.AddDate(0, 6, 0))
+		},
+		"a rule that no summary shows": func(d *directory.Descriptor) {
+			one, err := directory.ParsePolicy([]string{"reject 9.9.9.9:80", "accept *:*"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Policy = one
+		},
+	} {
+		now = now.Add(time.Minute)
+		r.Descriptor.Published = now
+		change(&r.Descriptor)
+		if v, err := upload(t, g, r, now); err != nil || v.known {
+			t.Errorf("%s: %+v, %v", what, v, err)
+		}
+	}
+}
+
 func TestNewAddressHasToBeReachedAgain(t *testing.T) {
 	n := directorytest.New(1)
 	g, r := testRegistry(n, epoch), n.NewRelay(1, epoch)
