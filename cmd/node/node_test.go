@@ -326,6 +326,33 @@ func TestWrongNetworkFilesAreRefused(t *testing.T) {
 	}
 }
 
+// A damaged key is named with its directory; without it the relay makes another.
+func TestDamagedKeyIsNamed(t *testing.T) {
+	network, _ := lonely(t)
+	state := t.TempDir()
+	first := startRelay(t, network, state)
+	first.stop()
+	if err := first.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(node.KeyDir(state), "circuit-*.key"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if err := os.WriteFile(found[0], nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = node.RunRelay(t.Context(), node.RelayConfig{Common: node.Common{Network: network, State: state}, Listen: anywhere},
+		node.Options{Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), node.KeyDir(state)) || !strings.Contains(err.Error(), filepath.Base(found[0])) {
+		t.Errorf("a damaged key: %v", err)
+	}
+	if err := os.Remove(found[0]); err != nil {
+		t.Fatal(err)
+	}
+	startRelay(t, network, state)
+}
+
 // A client whose network is down says what it waits for.
 func TestClientSaysWhatItWaitsFor(t *testing.T) {
 	network, _ := lonely(t)

@@ -226,5 +226,8 @@ func loadKeys(state string, load func(string, time.Time) (*keys.Set, error)) (*k
 	if errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("keys in %s: %w (whose are they?)", KeyDir(state), err)
 	}
-	return set, err
+	if err != nil {
+		return nil, fmt.Errorf("keys in %s: %w", KeyDir(state), err)
+	}
+	return set, nil
 }
