@@ -50,15 +50,19 @@ type Descriptor struct {
 	Voucher      keys.Certificate // an established family's, for this relay; the zero value: none
 	Policy       Policy
 
-	digest Digest
+	digest  Digest
+	summary *policySummary // of Policy, in a descriptor that was parsed or signed; else nil
 }
+
+// A policySummary is what [Policy.Summary] returns.
+type policySummary struct{ v4, v6 PortSummary }
 
 // FamilyDigest names the family whose key is given.
 func FamilyDigest(key keys.FamilyPublic) Digest { return sha256.Sum256(key[:]) }
 
 // Sign returns the descriptor as a document, signed with the key that d.Signing
-// certifies, and notes its digest. Times are cut to milliseconds, Uptime to
-// seconds.
+// certifies, and notes its digest and the summary of its policy. Times are cut to
+// milliseconds, Uptime to seconds.
 func (d *Descriptor) Sign(k *keys.SigningKey) ([]byte, error) {
 	w := &writer{}
 	d.encode(w)
@@ -136,7 +140,11 @@ func (d *Descriptor) checkText(w *writer) {
 }
 
 func (d *Descriptor) encodePolicy(w *writer) {
-	if len(d.Policy.Rules) > MaxRules || !d.Policy.summaryFits() {
+	if len(d.Policy.Rules) > MaxRules {
+		w.fail("policy")
+		return
+	}
+	if d.summary = d.Policy.summarise(); !d.summary.fits() {
 		w.fail("policy")
 	}
 	for _, r := range d.Policy.Rules {
@@ -244,7 +252,10 @@ func (d *Descriptor) readPolicy(r *reader) {
 		}
 		d.Policy.Rules = append(d.Policy.Rules, rule)
 	}
-	if r.err == nil && !d.Policy.summaryFits() {
+	if r.err != nil {
+		return
+	}
+	if d.summary = d.Policy.summarise(); !d.summary.fits() {
 		r.fail("policy: too many ranges of ports")
 	}
 }
@@ -281,6 +292,18 @@ func (d *Descriptor) check(n *Network, key keys.SigningPublic, now time.Time) er
 	return nil
 }
 
+// Ports returns the summary of d.Policy. Of a descriptor that was parsed or signed,
+// whose Policy must not be changed from then on, it costs nothing: [Policy.Summary]
+// takes as long as 10 ms for rules that were made for that, and an authority asks
+// for it of each relay in each vote.
+func (d *Descriptor) Ports() (v4, v6 PortSummary) {
+	s := d.summary
+	if s == nil {
+		s = d.Policy.summarise()
+	}
+	return s.v4, s.v6
+}
+
 // Digest returns the digest of the document that d was parsed from or signed as.
 func (d *Descriptor) Digest() Digest { return d.digest }
 
@@ -315,7 +338,7 @@ func (d *Descriptor) Relay() Relay {
 		LinkKey: d.Link.Subject, CircuitKey: d.Circuit.Subject,
 		LinkVersions: d.LinkVersions, HopVersions: d.HopVersions,
 	}
-	r.Ports, r.Ports6 = d.Policy.Summary()
+	r.Ports, r.Ports6 = d.Ports()
 	for _, f := range d.Families {
 		r.Family = append(r.Family, FamilyDigest(f.Signer))
 	}

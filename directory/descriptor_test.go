@@ -195,6 +195,29 @@ func TestDescriptorOutOfBoundsDoesNotEncode(t *testing.T) {
 	}
 }
 
+// An authority asks for the ports of each relay in each vote, so that they are worked
+// out once, when the descriptor comes.
+func TestPortsAreWorkedOutOnce(t *testing.T) {
+	net := directorytest.New(1)
+	r := net.NewRelay(1, epoch)
+	r.Descriptor.Policy = fragmented(100)
+	d, err := directory.ParseDescriptor(r.Sign(t), net.Network, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v4, v6 := d.Ports()
+	want4, want6 := d.Policy.Summary()
+	if v4.String() != want4.String() || v6.String() != want6.String() || v4.Empty() {
+		t.Errorf("ports %v, %v, want %v, %v", v4, v6, want4, want6)
+	}
+	if n := testing.AllocsPerRun(10, func() { d.Ports() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if n := testing.AllocsPerRun(10, func() { d.Relay() }); n > 1 { // its addresses
+		t.Errorf("an entry of a vote takes %v allocations", n)
+	}
+}
+
 // fragmented returns a policy of that many rules, each of which accepts a port
 // that touches no other.
 func fragmented(rules int) (p directory.Policy) {

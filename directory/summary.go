@@ -102,8 +102,12 @@ func settle(decided []netip.Prefix, q, space netip.Prefix, unit int) (uint64, []
 	return units, append(kept, q)
 }
 
-// summaryFits reports whether the summaries stay within what a vote holds.
-func (p Policy) summaryFits() bool {
+func (p Policy) summarise() *policySummary {
 	v4, v6 := p.Summary()
-	return len(v4.ranges) <= MaxPortRanges && len(v6.ranges) <= MaxPortRanges
+	return &policySummary{v4, v6}
+}
+
+// fits reports whether the summaries stay within what a vote holds.
+func (s *policySummary) fits() bool {
+	return len(s.v4.ranges) <= MaxPortRanges && len(s.v6.ranges) <= MaxPortRanges
 }

@@ -60,7 +60,7 @@ var attributes = []attribute{
 	}},
 	{"offers", func(d *directory.Descriptor) string { return fmt.Sprintf("%d B/s, bursts of %d B", d.Rate, d.Burst) }},
 	{"exits to", func(d *directory.Descriptor) string {
-		v4, v6 := d.Policy.Summary()
+		v4, v6 := d.Ports()
 		if v4.Empty() && v6.Empty() {
 			return ""
 		}
