@@ -51,7 +51,7 @@ type Config struct {
 	Log       *slog.Logger   // nil discards
 	Transport link.Transport // nil is TCP
 	// Notify is told of progress, in order, by one goroutine; it should return
-	// soon. nil is told nothing.
+	// soon, and must not call Close, which waits for it. nil is told nothing.
 	Notify func(Event)
 	// MaxMemory bounds what all circuits hold for those who read from them, in
 	// bytes; 0: 256 MiB. Beyond it circuits end, those first whose data has waited
