@@ -243,11 +243,15 @@ func checkHost(host string) error {
 }
 
 // parseTarget takes the library's "host:port" apart. A name that is an address
-// in disguise becomes one.
+// in disguise becomes one. The library has put brackets around what has colons:
+// those that remain came from the program.
 func parseTarget(address string) (client.Request, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return client.Request{}, errors.New("destination is not host:port")
+	host, port := address, ""
+	if i := strings.LastIndexByte(address, ':'); i >= 0 {
+		host, port = address[:i], address[i+1:]
+	}
+	if strings.Contains(host, ":") {
+		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 || checkHost(host) != nil {

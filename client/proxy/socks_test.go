@@ -174,6 +174,8 @@ func TestAddressesReachTheDialer(t *testing.T) {
 		{"IPv6", append(append([]byte{5, 1, 0, 4}, netip.MustParseAddr("2001:db8::7").AsSlice()...), 0, 80), "2001:db8::7"},
 		{"IPv4 as a name", connect("192.0.2.7", 80), "192.0.2.7"},
 		{"IPv6 as a name", connect("2001:DB8::7", 80), "2001:db8::7"},
+		{"IPv6 in brackets as a name", connect("[2001:db8::7]", 80), "[2001:db8::7]"},
+		{"IPv4 in brackets as a name", connect("[192.0.2.7]", 80), "[192.0.2.7]"},
 		{"IPv4 in IPv6 as a name", connect("::ffff:192.0.2.7", 80), "192.0.2.7"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
