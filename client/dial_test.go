@@ -425,6 +425,20 @@ func TestResolveIsRepeated(t *testing.T) {
 	})
 }
 
+// A question that no exit could be asked costs no circuit: others' streams are on them.
+func TestNameOfANameIsRefused(t *testing.T) {
+	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+		conn := get(t, c, "")
+		defer conn.Close()
+		_, err := c.Resolve(t.Context(), cell.ResolveRequest{Host: "example.com", Reverse: true}, "")
+		var e *Error
+		if !errors.As(err, &e) || e.Code != NotAllowed || !errors.Is(err, ErrBadHost) {
+			t.Errorf("Resolve: %v", err)
+		}
+		echo(t, conn)
+	})
+}
+
 func TestAnswersAreJudged(t *testing.T) {
 	c := &Client{netfile: &directory.Network{}}
 	ok := cell.Answer{Kind: cell.AnswerIPv4, Addr: netip.MustParseAddr("8.8.8.8")}

@@ -362,6 +362,9 @@ func (c *fakeCircuit) Resolve(ctx context.Context, r cell.ResolveRequest) (cell.
 	if r.Host == everyExitKnows {
 		c.questions.Add(1)
 	}
+	if _, err := r.AppendBinary(nil); err != nil {
+		return cell.ResolvedReply{}, err
+	}
 	s := &fakeStream{c: c, host: r.Host}
 	if err := s.WaitConnected(ctx); err != nil {
 		return cell.ResolvedReply{}, err
