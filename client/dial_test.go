@@ -439,6 +439,26 @@ func TestNameOfANameIsRefused(t *testing.T) {
 	})
 }
 
+// When some exits have had no answer and no other can be reached, what they said is
+// the answer, soon.
+func TestWordsStandWhenNoOtherExitComes(t *testing.T) {
+	for _, reason := range []cell.EndReason{cell.EndResolve, cell.EndPolicy} {
+		in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
+			w.kill("g")
+			w.says(func(string, uint16, string) verdict { return verdict{end: reason} })
+			began := time.Now()
+			_, err := c.Dial(t.Context(), Request{Host: "example.com", Port: 80})
+			var e *Error
+			if !errors.As(err, &e) || e.Code != codeOf(reason) {
+				t.Errorf("%v: Dial: %v", reason, err)
+			}
+			if took := time.Since(began); took > otherWord+time.Second {
+				t.Errorf("%v: answered after %v", reason, took)
+			}
+		})
+	}
+}
+
 func TestAnswersAreJudged(t *testing.T) {
 	c := &Client{netfile: &directory.Network{}}
 	ok := cell.Answer{Kind: cell.AnswerIPv4, Addr: netip.MustParseAddr("8.8.8.8")}

@@ -20,6 +20,7 @@ const ( // fixed by docs/protocol.md, "Clients"
 	maxDial     = 2 * time.Minute // for a whole request, whatever its context says
 	maxTries    = 12              // circuits that one request is put on
 	maxExitWord = 3               // exits whose word about the destination is asked for
+	otherWord   = firstTry        // for a circuit to another exit than those that have said it
 	maxBusy     = 6               // times that an exit may say that it takes no streams
 )
 
@@ -72,8 +73,14 @@ func (t *trial) run(ctx context.Context, try func(context.Context, *entry) error
 
 // acquire returns a circuit. Exits that were silent or busy are avoided only
 // where that costs little: what was silent may have been another relay, and
-// what was busy a circuit.
+// what was busy a circuit. Another exit than those that have given their word is
+// waited for only so long: all others may be down.
 func (t *trial) acquire(ctx context.Context) (*entry, error) {
+	if len(t.wish.need.NotExit) > 0 {
+		bounded, cancel := context.WithTimeout(ctx, otherWord)
+		defer cancel()
+		ctx = bounded
+	}
 	if len(t.mute) > 0 {
 		soon, cancel := context.WithTimeout(ctx, muteLimit)
 		defer cancel()
@@ -163,7 +170,7 @@ func (t *trial) giveUp(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return timeUp(ctx, t.failed)
-	case noPath && t.failed != nil:
+	case t.failed != nil && (noPath || len(t.wish.need.NotExit) > 0):
 		return t.failed
 	case noPath && (none.Rule() == path.RulePort || none.Position == path.Exit && none.Rule() == path.RuleFlag):
 		return &Error{NotAllowed, err}
