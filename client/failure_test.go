@@ -184,36 +184,62 @@ func TestHangingGuardIsHedged(t *testing.T) {
 }
 
 // With every primary guard down the next is tried at once; when all are, the
-// client goes on trying at a bounded rate and recovers soon.
+// client goes on trying at a bounded rate and recovers soon. A guard that has no path,
+// because it is the only exit, is not tried and changes nothing.
 func TestEverythingDownAndBack(t *testing.T) {
-	in(t, 7, 3, func(t *testing.T, w *world, c *Client) {
-		var names []string
-		for _, r := range w.relays() {
-			names = append(names, r.Nickname)
-			w.kill(r.Nickname)
-		}
-		time.Sleep(time.Minute)
-		before, _ := w.counts()
-		time.Sleep(10 * time.Minute)
-		after, _ := w.counts()
-		if n := after - before; n < 10 || n > 1500 {
-			t.Errorf("%d attempts in ten minutes without a network", n)
-		}
-		if p := c.Status().Problem; p == "" {
-			t.Error("the status names no problem")
-		}
-		for _, name := range names {
-			w.revive(name)
-		}
-		began := time.Now()
-		get(t, c, "").Close()
-		if took := time.Since(began); took > 15*time.Second {
-			t.Errorf("recovered after %v", took)
-		}
-		if p := c.Status().Problem; p != "" {
-			t.Errorf("the status still says %q", p)
-		}
-	})
+	for _, test := range []struct {
+		name  string
+		exits int
+		share uint64 // of guards, for an exit
+	}{
+		{"three exits", 3, 1000},
+		{"the only exit is the first guard", 1, 1 << 40},
+		{"the only exit is the last guard", 1, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 7, test.exits)
+				for i := range w.relays() {
+					if r := &w.relays()[i]; r.Flags.Has(directory.Exit) {
+						r.Shares[directory.AsGuard] = test.share
+					}
+				}
+				c := launch(t, w)
+				defer c.Close()
+				ready(t, c)
+				everythingDownAndBack(t, w, c)
+			})
+		})
+	}
+}
+
+func everythingDownAndBack(t *testing.T, w *world, c *Client) {
+	var names []string
+	for _, r := range w.relays() {
+		names = append(names, r.Nickname)
+		w.kill(r.Nickname)
+	}
+	time.Sleep(time.Minute)
+	before, _ := w.counts()
+	time.Sleep(10 * time.Minute)
+	after, _ := w.counts()
+	if n := after - before; n < 10 || n > 1500 {
+		t.Errorf("%d attempts in ten minutes without a network", n)
+	}
+	if p := c.Status().Problem; p == "" {
+		t.Error("the status names no problem")
+	}
+	for _, name := range names {
+		w.revive(name)
+	}
+	began := time.Now()
+	get(t, c, "").Close()
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("recovered after %v", took)
+	}
+	if p := c.Status().Problem; p != "" {
+		t.Errorf("the status still says %q", p)
+	}
 }
 
 func TestNextGuardWhenAllPrimariesAreDown(t *testing.T) {

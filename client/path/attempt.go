@@ -64,6 +64,7 @@ func (g *Guards) choose(now time.Time, rng *rand.Rand, fit func(*guard) bool) (*
 	if again == nil {
 		return nil, unfit
 	}
+	g.pathless = unfit
 	for _, s := range g.sample {
 		if s.reach() == Unreachable {
 			s.contact.reach = Untried
@@ -254,9 +255,11 @@ func (g *Guards) active(s *guard, now time.Time) bool {
 }
 
 // Exhausted reports whether every guard that may be used is known to be
-// unreachable.
+// unreachable, but for those that no path goes through: nobody tries them.
 func (g *Guards) Exhausted(now time.Time) bool {
-	return g.first(func(s *guard) bool { return g.may(s, now) && g.usable(s, now) }) == nil
+	return g.first(func(s *guard) bool {
+		return g.may(s, now) && g.usable(s, now) && !slices.Contains(g.pathless, s)
+	}) == nil
 }
 
 // Preferred reports whether a new circuit might go through the attempt's guard:

@@ -117,6 +117,7 @@ type Guards struct {
 	sample   []*guard // in the order of sampling
 	primary  []*guard // at most rules.Guards.Primary, in the order of preference
 	attempts []*Attempt
+	pathless []*guard  // those that had no path when all others were unreachable
 	filled   int32     // day on which the sample was first filled, 0: not yet
 	draws    []opening // guards newly used or passed over, ascending by day
 	second   []*second // second-layer guards, drawn when a path first needs them
@@ -143,7 +144,7 @@ func (g *Guards) rules() *rules.Guards { return &g.view.rules.Guards }
 // guards are listed, lets old ones expire, draws new ones and settles which
 // are primary.
 func (g *Guards) Update(v *View, now time.Time, rng *rand.Rand) {
-	g.view = v
+	g.view, g.pathless = v, nil
 	for _, s := range g.sample {
 		g.look(s, now, rng)
 	}
