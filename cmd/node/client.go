@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 
 	"tunic/client"
 	"tunic/client/proxy"
@@ -22,6 +24,9 @@ func RunClient(ctx context.Context, cfg ClientConfig, o Options) error {
 		return fmt.Errorf("SOCKS proxy: %w", err)
 	}
 	defer closeAll(listeners)
+	if slices.ContainsFunc(cfg.Socks.Listen, func(a netip.AddrPort) bool { return !a.Addr().Unmap().IsLoopback() }) {
+		o.Log.Warn("other machines may reach the SOCKS proxy: who does can use it, and is not asked who he is")
+	}
 	ready := make(chan struct{})
 	most := cfg.queueMemory()
 	c, err := client.Start(client.Config{Network: network, StateDir: cfg.State, Log: o.Log, Notify: clientEvents(o, ready),

@@ -211,6 +211,37 @@ func TestClientDoesNotReload(t *testing.T) {
 	}
 }
 
+// A proxy that others can reach is warned about, one on loopback is not.
+func TestClientWarnsOfAnOpenProxy(t *testing.T) {
+	for listen, open := range map[string]bool{"0.0.0.0:0": true, "127.0.0.1:0": false} {
+		t.Run(listen, func(t *testing.T) {
+			network, _ := lonely(t)
+			lines := make(chan string, 64)
+			cfg := node.ClientConfig{Common: node.Common{Network: network, State: t.TempDir()},
+				Socks: node.Socks{Listen: []netip.AddrPort{netip.MustParseAddrPort(listen)}}}
+			start(t, func(ctx context.Context) error {
+				return node.RunClient(ctx, cfg, node.Options{Log: slog.New(slog.NewTextHandler(lineWriter(lines), nil))})
+			})
+			warned := false
+			for late := time.After(patience); ; {
+				select {
+				case line := <-lines:
+					warned = warned || strings.Contains(line, "other machines may reach the SOCKS proxy")
+					if !strings.Contains(line, "not ready yet") {
+						continue
+					}
+				case <-late:
+					t.Fatal("it says nothing of itself")
+				}
+				break
+			}
+			if warned != open {
+				t.Errorf("warned: %v", warned)
+			}
+		})
+	}
+}
+
 // A lineWriter passes on what is written while there is room.
 type lineWriter chan<- string
 
