@@ -92,6 +92,7 @@ type Client struct {
 	guards    *path.Guards
 	saved     uint64     // revision of the guards on disk
 	view      *path.View // nil before the first consensus
+	tooOld    error      // why that may not be used any more; nil: it may
 	pool      *pool
 	shunned   map[post]time.Time // relays that take no streams for now, or are lost, until when
 	misses    map[post]int       // failures in a row to extend to a relay, since this consensus

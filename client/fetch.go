@@ -23,8 +23,13 @@ const ( // our choice
 func (c *Client) fetch() {
 	have := c.cached()
 	var schedule mirror.Schedule
+	var told *directory.Bundle // that the user knows to have expired
 	for c.ctx.Err() == nil {
 		now := time.Now()
+		if c.expired(have, now) && told != have {
+			told = have
+			c.log.Warn("the consensus has expired; going on for a while", "valid_until", have.Consensus.ValidUntil)
+		}
 		at := c.nextAt(&schedule, have, now)
 		if start := c.netfile.Timing.Start; start.Sub(now) > longBefore && !c.usable(have) {
 			c.status.trouble(fmt.Errorf("the first consensus of network %s comes at %s", c.netfile.Name, directory.FormatTime(start)))
@@ -90,6 +95,34 @@ func (c *Client) usable(b *directory.Bundle) bool {
 	return err == nil
 }
 
+// expired reports whether a consensus has expired. When it is so old that it may not
+// be used any more, requests are refused until there is another.
+func (c *Client) expired(b *directory.Bundle, now time.Time) bool {
+	if b == nil {
+		return false
+	}
+	warn, err := b.Consensus.Usable(c.netfile, now)
+	if errors.Is(err, directory.ErrExpired) && c.abandon(err) {
+		c.status.trouble(err)
+	}
+	return warn
+}
+
+// abandon puts the consensus out of use, and reports whether it was in use.
+func (c *Client) abandon(why error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.view == nil || c.tooOld != nil {
+		return false // requests wait for the first one
+	}
+	c.tooOld = why
+	for _, w := range c.pool.waiters {
+		w.got <- grant{err: why}
+	}
+	c.pool.waiters = nil
+	return true
+}
+
 // nextAt returns when to fetch next.
 func (c *Client) nextAt(s *mirror.Schedule, have *directory.Bundle, now time.Time) time.Time {
 	var consensus *directory.Consensus
@@ -118,9 +151,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (c *Client) take(b *directory.Bundle) {
 	if err := c.cache.Put(b); err != nil && !errors.Is(err, directory.ErrOlder) {
 		c.log.Warn("consensus not kept", "error", err)
-	}
-	if warn, _ := b.Consensus.Usable(c.netfile, time.Now()); warn {
-		c.log.Warn("the consensus has expired; going on for a while", "valid_until", b.Consensus.ValidUntil)
 	}
 	c.adopt(b.Consensus)
 }

@@ -65,7 +65,7 @@ func (c *Client) step(now time.Time) []*entry {
 	c.pool.serve(now)
 	for {
 		n, ok := c.pool.want(now)
-		if !ok {
+		if !ok || c.tooOld != nil {
 			break
 		}
 		c.launch(n, now)
@@ -245,12 +245,16 @@ func (c *Client) adopt(consensus *directory.Consensus) {
 	view := path.NewView(consensus, path.Options{SameSubnet: c.netfile.SameSubnet})
 	c.net.follow(consensus)
 	c.mu.Lock()
-	c.view = view
+	again := c.tooOld != nil
+	c.view, c.tooOld = view, nil
 	c.guards.Update(view, time.Now(), c.rng)
 	clear(c.misses)
 	c.pool.renewed()
 	c.mu.Unlock()
 	c.status.reach(HaveConsensus)
+	if again {
+		c.status.well()
+	}
 	c.nudge()
 }
 

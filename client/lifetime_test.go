@@ -1,11 +1,17 @@
 package client
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tunic/cell/link"
 	"tunic/directory"
 )
 
@@ -134,4 +140,71 @@ func TestFullPoolMakesRoom(t *testing.T) {
 			t.Errorf("%d circuits", n)
 		}
 	})
+}
+
+// A client goes on with an expired consensus for 24 periods and says so, then refuses
+// requests, and takes them again when there is a newer one.
+func TestConsensusTooOldIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, 3)
+		w.sources = func(link.Target) error { return errors.New("no newer consensus") }
+		s, err := openStore(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := new(journal)
+		c, err := start(Config{Network: w.file, Log: slog.New(slog.NewTextHandler(log, nil))}, s, &memory{b: w.bundle}, w, rand.New(rand.NewPCG(1, 2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ready(t, c)
+		until := w.bundle.Consensus.ValidUntil
+		warned := func() int { return strings.Count(log.text(), "consensus has expired") }
+		time.Sleep(time.Until(until) - time.Minute)
+		if n := warned(); n != 0 {
+			t.Errorf("%d warnings before it expires", n)
+		}
+		time.Sleep(23 * w.file.Timing.Period)
+		get(t, c, "").Close()
+		if n := warned(); n != 1 {
+			t.Errorf("%d warnings after it has expired", n)
+		}
+		time.Sleep(3 * w.file.Timing.Period)
+		_, err = c.Dial(t.Context(), Request{Host: "example.com", Port: 80})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != NetUnreachable || !errors.Is(err, directory.ErrExpired) {
+			t.Errorf("Dial after the grace: %v", err)
+		}
+		if c.Status().Problem == "" {
+			t.Error("the status names no problem")
+		}
+		w.mu.Lock()
+		w.sources = nil
+		w.mu.Unlock()
+		w.publish(w.relays())
+		time.Sleep(2 * w.file.Timing.Period)
+		get(t, c, "").Close()
+		if p := c.Status().Problem; p != "" {
+			t.Errorf("the status still says %q", p)
+		}
+	})
+}
+
+// A journal keeps what is logged.
+type journal struct {
+	mu    sync.Mutex
+	lines strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lines.Write(p)
+}
+
+func (j *journal) text() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lines.String()
 }

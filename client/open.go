@@ -174,7 +174,7 @@ func (t *trial) giveUp(ctx context.Context, err error) error {
 		return t.failed
 	case noPath && (none.Rule() == path.RulePort || none.Position == path.Exit && none.Rule() == path.RuleFlag):
 		return &Error{NotAllowed, err}
-	case noPath, overBudget:
+	case noPath, overBudget, errors.Is(err, directory.ErrExpired):
 		return &Error{NetUnreachable, err}
 	}
 	return &Error{General, err}
@@ -223,6 +223,10 @@ func (c *Client) acquire(ctx context.Context, want wish) (*entry, error) {
 	if c.ctx.Err() != nil {
 		c.mu.Unlock()
 		return nil, ErrClosed
+	}
+	if err := c.tooOld; err != nil {
+		c.mu.Unlock()
+		return nil, err
 	}
 	c.pool.predict(want.need.Port, now)
 	if e, unused := c.pool.take(want, now); e != nil {
