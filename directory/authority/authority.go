@@ -125,6 +125,7 @@ func (a *Authority) open() (err error) {
 			err = errors.Join(err, a.store.close())
 		}
 	}()
+	defer damage(&err)
 	now := time.Now()
 	a.reg = newRegistry(a.network, now, newRand())
 	a.reg.params = a.cfg.Params

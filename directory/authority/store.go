@@ -31,8 +31,10 @@ var (
 	// ErrInUse says that another process uses the state directory.
 	ErrInUse = errors.New("another tunic uses this directory")
 
-	errDamaged  = errors.New("damaged record")
-	errOtherOwn = errors.New("something else was signed for this period")
+	errDamaged = errors.New("damaged record")
+	// the next period, since nobody can know what was signed in this one
+	errDamagedFile = errors.New("damaged file; put it aside, and start in the next period")
+	errOtherOwn    = errors.New("something else was signed for this period")
 )
 
 // The store's buckets. A key is a time in milliseconds, an identity or a
@@ -68,8 +70,22 @@ func (r *relayRecord) plausible(now time.Time) bool {
 	return r.History.plausible() && r.Past.plausible() && r.Service.Ageing.Plausible(dayNumber(now)+1)
 }
 
+// damage turns the panic with which bbolt answers to a file that it did not write so
+// into an error. It is for what reads the store at the start, where an operator
+// looks; other panics go on.
+func damage(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case string:
+		*err = fmt.Errorf("%s: %w: %s", storeFile, errDamagedFile, p)
+	default:
+		panic(p)
+	}
+}
+
 // openStore opens the store in the directory, making both where they are missing.
-func openStore(dir string) (*store, error) {
+func openStore(dir string) (_ *store, err error) {
+	defer damage(&err)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
@@ -78,6 +94,9 @@ func openStore(dir string) (*store, error) {
 	})
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, ErrInUse
+	}
+	if errors.Is(err, bbolterrors.ErrInvalid) || errors.Is(err, bbolterrors.ErrChecksum) || errors.Is(err, bbolterrors.ErrVersionMismatch) {
+		return nil, fmt.Errorf("%s: %w: %w", storeFile, errDamagedFile, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)

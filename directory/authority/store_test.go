@@ -3,8 +3,10 @@ package authority
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,6 +241,40 @@ func TestWhatCouldNotBeSavedIsSavedLater(t *testing.T) {
 	after := testRegistry(n, epoch)
 	if _, err := s.loadRelays(after, epoch); err != nil || after.descriptor(r.Descriptor.ID) == nil {
 		t.Errorf("lost (%v)", err)
+	}
+}
+
+// A file that a crash or a disk has spoilt ends the start with an error that names it.
+func TestADamagedFileIsAnErrorAtTheStart(t *testing.T) {
+	n, dir := directorytest.New(1), t.TempDir()
+	s, g := testStore(t, dir), testRegistry(n, epoch)
+	for i := range 40 {
+		if _, err := upload(t, g, n.NewRelay(i, epoch), epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(s.saveRelays(g), s.close()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, storeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 4096
+	for name, spoil := range map[string]func([]byte) []byte{
+		"short":     func(b []byte) []byte { return b[:100] },
+		"cut":       func(b []byte) []byte { return append(b[:5*page:5*page], make([]byte, len(b)-5*page)...) },
+		"no pages":  func(b []byte) []byte { clear(b[2*page:]); return b },
+		"not bbolt": func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
+	} {
+		state := t.TempDir()
+		if err := os.WriteFile(filepath.Join(state, storeFile), spoil(bytes.Clone(whole)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := &Authority{cfg: Config{Dir: state}, network: n.Network, log: slog.New(slog.DiscardHandler)}
+		if err := a.open(); !errors.Is(err, errDamagedFile) || !strings.Contains(err.Error(), storeFile) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
