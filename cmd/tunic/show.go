@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -97,7 +99,10 @@ func (s *shower) document(ctx context.Context, args []string) ([]byte, error) {
 	case kind == "descriptor" && len(args) == 2:
 		return s.descriptor(ctx, args[1])
 	case len(args) == 1:
-		return readFile(args[0])
+		b, err := readFile(args[0])
+		if !errors.Is(err, fs.ErrNotExist) || !slices.Contains([]string{"consensus", "checkpoint", "vote", "descriptor"}, args[0]) {
+			return b, err
+		}
 	}
 	return nil, usageError{errors.New("what to show? a file, or with --network: consensus, checkpoint, vote and an authority, descriptor and a relay")}
 }
