@@ -82,6 +82,17 @@ func bounds() [13]bound {
 	}
 }
 
+// Bounds returns the least and the most that a parameter of the consensus counts as;
+// ok is false where there is none of that name.
+func Bounds(name string) (least, most int64, ok bool) {
+	for _, b := range bounds() {
+		if b.name == name {
+			return b.least, b.most, true
+		}
+	}
+	return 0, 0, false
+}
+
 // Default returns the parameters of a network that sets none.
 func Default() Params {
 	return FromConsensus(func(_ string, def, _, _ int64) int64 { return def })

@@ -28,6 +28,14 @@ func TestConsensusParameters(t *testing.T) {
 		"cc_ewma_max":        {32, 2, 255, func(p Params) int { return p.EwmaMax }},
 		"cc_base_age":        {10, 1, 600, func(p Params) int { return p.BaseAge }},
 	}
+	for name, p := range params {
+		if least, most, ok := Bounds(name); least != p.least || most != p.most || !ok {
+			t.Errorf("%s: %d to %d, %v", name, least, most, ok)
+		}
+	}
+	if _, _, ok := Bounds("cc_none"); ok {
+		t.Error("cc_none has bounds")
+	}
 	asked := map[string]int{}
 	got := FromConsensus(func(name string, def, least, most int64) int64 {
 		asked[name]++

@@ -4,14 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"tunic/circuit/congestion"
 	"tunic/directory"
 	"tunic/directory/admission/origin"
 	"tunic/directory/authority"
 	"tunic/directory/keys"
+	"tunic/directory/rules"
 	"tunic/relay"
 )
+
+// doubtParams warns of parameters that no node of this version follows as they
+// are. They are voted for all the same: newer versions may know others.
+func doubtParams(log *slog.Logger, params []directory.Param) {
+	for _, p := range params {
+		least, most, known := rules.Bounds(p.Name)
+		if !known {
+			least, most, known = congestion.Bounds(p.Name)
+		}
+		switch {
+		case !known:
+			log.Warn("[params] names a parameter that this version does not know", "name", p.Name)
+		case p.Value < least || p.Value > most:
+			log.Warn("[params] sets a parameter out of its bounds; nodes take the nearest", "name", p.Name, "value", p.Value, "least", least, "most", most)
+		}
+	}
+}
 
 // RunAuthority runs a directory authority until ctx ends: a relay that carries
 // nobody's circuits, whose directory is the authority's.
@@ -25,6 +45,7 @@ func RunAuthority(ctx context.Context, cfg AuthorityConfig, o Options) error {
 		return err
 	}
 	defer lock.Close()
+	doubtParams(o.Log, params)
 	set, err := keys.Load(KeyDir(cfg.State))
 	if err != nil {
 		return fmt.Errorf("an authority's keys are made before the network file, by 'tunic keys create-authority': %w", err)

@@ -33,6 +33,9 @@ const (
 // ErrNotRunning says that no node answers at a state directory.
 var ErrNotRunning = errors.New("no node is running there")
 
+// errOtherRole is what an authority's operator is told who asks another node.
+var errOtherRole = errors.New("the node that runs there knows no such question: is it an authority?")
+
 // SocketPath returns where the control socket of the node with this state
 // directory lies: in it, or where that path is too long, in a directory of
 // runtimeDir whose name is made from it.
@@ -200,6 +203,9 @@ func refusal(resp *http.Response) error {
 	why, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if text := strings.TrimSpace(string(why)); resp.StatusCode == http.StatusBadRequest && text != "" {
 		return errors.New(text)
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return errOtherRole
 	}
 	return fmt.Errorf("control socket answers %s", resp.Status)
 }

@@ -1,7 +1,9 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -285,6 +287,42 @@ func TestAuthorityParams(t *testing.T) {
 	err := node.RunAuthority(t.Context(), cfg, node.Options{Log: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), "cc.beta") {
 		t.Errorf("with a name that no vote can hold: %v", err)
+	}
+}
+
+// Numbers that nobody will follow as they are, are warned of and voted for.
+func TestAuthorityDoubtsParams(t *testing.T) {
+	network, authority := lonely(t)
+	var log bytes.Buffer // read when nobody writes any more
+	running := startReady(t, func(ctx context.Context, o node.Options) error {
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		return node.RunAuthority(ctx, node.AuthorityConfig{Common: node.Common{Network: network, State: authority}, Listen: anywhere,
+			Params: map[string]int64{"guard_lif_least": 400, "guard_life_least": 0, "cc_alpha": 200, "cc_cwnd_max": 1 << 30, "sybil_small": 100}}, o)
+	})
+	r, err := node.Quarantine(t.Context(), authority)
+	if b, _ := json.Marshal(r); err != nil || strings.Contains(string(b), "null") {
+		t.Errorf("an empty report is %s, %v", b, err)
+	}
+	running.stop()
+	_ = running.wait(t)
+	text := log.String()
+	for _, want := range []string{"not know\" name=guard_lif_least", "name=guard_life_least value=0 least=1 most=3650", "name=cc_cwnd_max"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "cc_alpha") || strings.Contains(text, "sybil_small") {
+		t.Errorf("what is right is doubted:\n%s", text)
+	}
+}
+
+// Only an authority answers its operators' questions.
+func TestRelayIsNoAuthority(t *testing.T) {
+	network, _ := lonely(t)
+	state := t.TempDir()
+	startRelay(t, network, state)
+	if _, err := node.Relays(t.Context(), state); err == nil || !strings.Contains(err.Error(), "is it an authority?") {
+		t.Errorf("a relay asked as an authority: %v", err)
 	}
 }
 

@@ -239,7 +239,7 @@ func (a *Authority) Quarantine() QuarantineReport {
 	relays := a.Relays()
 	newest, _ := a.reg.judgedBy(time.Now())
 	groups, decisions := a.watch.known()
-	report := QuarantineReport{Decisions: decisions}
+	report := QuarantineReport{Groups: []GroupReport{}, Alone: []RelayReport{}, Decisions: append([]Decision{}, decisions...)} // none is an empty list in JSON too
 	byID := make(map[directory.Digest]*GroupReport)
 	for i := range groups {
 		g := &groups[i]
