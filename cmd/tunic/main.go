@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -27,16 +28,23 @@ func run() int {
 		<-ctx.Done()
 		stop() // a second signal ends the process at once
 	}()
-	err := newRoot().ExecuteContext(ctx)
+	return conclude(ctx, newRoot().ExecuteContext(ctx), os.Stderr)
+}
+
+// conclude says how a command ended, if not well, and returns the exit status.
+func conclude(ctx context.Context, err error, to io.Writer) int {
 	var usage usageError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "tunic: %v\n", err)
+		fmt.Fprintf(to, "tunic: %v\n", err)
 		return 2
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(to, "tunic: interrupted")
+		return 1
 	default:
-		fmt.Fprintf(os.Stderr, "tunic: %v\n", err)
+		fmt.Fprintf(to, "tunic: %v\n", err)
 		return 1
 	}
 }

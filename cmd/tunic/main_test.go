@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +26,30 @@ func TestScripts(t *testing.T) {
 		"modes":    modes,
 		"nodes":    checkNodes,
 	}})
+}
+
+func TestHowACommandEnds(t *testing.T) {
+	stopped, stop := context.WithCancel(context.Background())
+	stop()
+	inside := fmt.Errorf("kax17: %w", context.Canceled)
+	for _, tc := range []struct {
+		ctx    context.Context
+		err    error
+		said   string
+		status int
+	}{
+		{context.Background(), nil, "", 0},
+		{context.Background(), errors.New("disk full"), "tunic: disk full\n", 1},
+		{context.Background(), inside, "tunic: kax17: context canceled\n", 1},
+		{context.Background(), usageError{errors.New("no such row")}, "tunic: no such row\n", 2},
+		{stopped, inside, "tunic: interrupted\n", 1},
+		{stopped, errors.New("disk full"), "tunic: disk full\n", 1},
+	} {
+		var said strings.Builder
+		if status := conclude(tc.ctx, tc.err, &said); status != tc.status || said.String() != tc.said {
+			t.Errorf("%v (stopped: %v): %d, %q", tc.err, tc.ctx.Err(), status, said.String())
+		}
+	}
 }
 
 // program returns the path of the program under test.
