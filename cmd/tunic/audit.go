@@ -111,7 +111,7 @@ func whileThere(say io.Writer, do func() error) (err error) {
 
 func (a *auditor) fetchOnce(ctx context.Context) error {
 	fmt.Fprintln(a.say, "fetching the newest consensus")
-	b, err := node.Fetch(ctx, a.network, mirror.PathConsensus)
+	b, err := fetchConsensus(ctx, a.network)
 	if err != nil {
 		return err
 	}
@@ -122,6 +122,16 @@ func (a *auditor) fetchOnce(ctx context.Context) error {
 	fmt.Fprintf(a.say, "valid after %s: %d relays, %d votes\n", clock(c.ValidAfter), len(c.Relays), len(c.Votes))
 	a.votes, err = fetchVotes(ctx, a.network, c, a.say)
 	return err
+}
+
+// fetchConsensus fetches the newest consensus with its signatures. That there is
+// none is no vote that is gone: it does not pass by asking again.
+func fetchConsensus(ctx context.Context, n *directory.Network) ([]byte, error) {
+	b, err := node.Fetch(ctx, n, mirror.PathConsensus)
+	if errors.Is(err, mirror.ErrNotFound) {
+		return nil, fmt.Errorf("network %s has no consensus yet, or none that is valid still\n%v", n.Name, err)
+	}
+	return b, err
 }
 
 // fetchVotes gets the votes that a consensus names.

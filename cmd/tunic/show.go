@@ -87,7 +87,7 @@ func (s *shower) document(ctx context.Context, args []string) ([]byte, error) {
 	}
 	switch {
 	case kind == "consensus" && len(args) == 1:
-		return node.Fetch(ctx, s.network, mirror.PathConsensus)
+		return fetchConsensus(ctx, s.network)
 	case kind == "checkpoint" && len(args) == 1:
 		b, err := s.bundle(ctx)
 		if err != nil {
@@ -109,7 +109,7 @@ func (s *shower) document(ctx context.Context, args []string) ([]byte, error) {
 
 // bundle fetches the newest consensus with its signatures.
 func (s *shower) bundle(ctx context.Context) (*directory.Bundle, error) {
-	b, err := node.Fetch(ctx, s.network, mirror.PathConsensus)
+	b, err := fetchConsensus(ctx, s.network)
 	if err != nil {
 		return nil, err
 	}

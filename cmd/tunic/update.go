@@ -12,7 +12,6 @@ import (
 
 	"tunic/cmd/node"
 	"tunic/directory"
-	"tunic/directory/mirror"
 )
 
 // fallbackFlags are what a relay must be known for to stand in the network file.
@@ -39,6 +38,9 @@ dropped. Relays renew their link keys twice a year: make a new file each quarter
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(authorities) == 0 && count == 0 {
 				return usageError{errors.New("what to change? give --authority or --fallbacks")}
+			}
+			if count < 0 {
+				return usageError{fmt.Errorf("--fallbacks %d: use 1 to %d", count, directory.MaxFallbacks)}
 			}
 			n, err := node.LoadNetwork(network)
 			if err != nil {
@@ -84,7 +86,7 @@ func replaceAuthority(n *directory.Network, path string) error {
 
 // newFallbacks puts relays of the newest consensus into n.
 func newFallbacks(ctx context.Context, n *directory.Network, count int) error {
-	b, err := node.Fetch(ctx, n, mirror.PathConsensus)
+	b, err := fetchConsensus(ctx, n)
 	if err != nil {
 		return err
 	}
