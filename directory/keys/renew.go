@@ -91,7 +91,11 @@ func (s *Set) renewSigning(now time.Time) (changed bool, err error) {
 	if adopted != nil {
 		s.signing, changed = adopted, true
 	}
-	if !s.signing.valid(now) {
+	switch {
+	case s.signing.valid(now):
+	case s.signing != nil && now.Before(s.signing.cert.NotBefore): // renewing it would not help
+		err = errors.Join(err, fmt.Errorf("signing key: %w: the clock shows %s", ErrNotYet, now.UTC().Format(time.DateOnly)))
+	default:
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrSigningExpired, s.offline()))
 	}
 	return changed, err

@@ -321,6 +321,10 @@ func TestOfflineIdentity(t *testing.T) {
 		t.Errorf("Load of an expired set: %v", err)
 	}
 
+	if _, err := s.Renew(now.Add(-300 * day)); !errors.Is(err, ErrNotYet) || errors.Is(err, ErrSigningExpired) {
+		t.Errorf("with a clock that is far behind: %v", err)
+	}
+
 	stranger := newDisk()
 	newSet(t, stranger, true, now)
 	online.files[signingFile] = stranger.files[signingFile]
