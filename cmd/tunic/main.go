@@ -82,9 +82,16 @@ To help it:        tunic relay --config relay.toml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}, newClient(), newRelay(), newAuthority(), newNetwork(), newKeys(), newDemo(), newTestnet(), newBench(), newSim(), newStatus())
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+	wrong := func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nsee '%s --help'", err, cmd.CommandPath())}
-	})
+	}
+	root.SetFlagErrorFunc(wrong)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { // looks for flags that lack, as the library does later
+		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+			return wrong(cmd, err)
+		}
+		return nil
+	}
 	return root
 }
 

@@ -52,6 +52,21 @@ func TestHowACommandEnds(t *testing.T) {
 	}
 }
 
+// Flags that lack, or exclude each other, are a wrong call like flags that are not known.
+func TestWrongFlagsAreAWrongCall(t *testing.T) {
+	for _, args := range [][]string{
+		{"sim", "run"}, {"network", "audit"}, {"keys", "show"}, {"keys", "show", "--foo"},
+		{"keys", "renew", "--state", "x", "--link", "--note"},
+	} {
+		root := newRoot()
+		root.SetArgs(args)
+		var usage usageError
+		if err := root.Execute(); !errors.As(err, &usage) || !strings.Contains(err.Error(), "--help") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
 // program returns the path of the program under test.
 func program(t *testing.T) string {
 	t.Helper()
