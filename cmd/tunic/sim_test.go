@@ -69,6 +69,7 @@ func TestSimRunPrintsAnObjectForEachAlgorithm(t *testing.T) {
 func TestSimRefusesWhatCannotBeMeant(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no such algorithm": {"run", "--population", "synth:50", "--scenario", "cmu", "--algorithms", "tor,best"},
+		"none is named":     {"run", "--population", "synth:50", "--scenario", "cmu", "--algorithms", ""},
 		"no such start":     {"run", "--population", "synth:50", "--scenario", "cmu", "--start", "late"},
 		"no such rule":      {"run", "--population", "synth:50", "--scenario", "cmu", "--param", "cap_24=3"},
 		"no such defence":   {"run", "--population", "synth:50", "--scenario", "cmu", "--ablate", "luck"},

@@ -78,6 +78,9 @@ type Options struct {
 
 // check says what cannot be meant.
 func (o *Options) check() error {
+	if len(o.Algorithms) == 0 {
+		return fmt.Errorf("%w: none is named (there are %s)", ErrAlgorithm, strings.Join(Algorithms(), ", "))
+	}
 	for _, a := range o.Algorithms {
 		if !slices.Contains(Algorithms(), a) {
 			return fmt.Errorf("%w: %s (there are %s)", ErrAlgorithm, a, strings.Join(Algorithms(), ", "))
