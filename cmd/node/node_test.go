@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,11 +291,29 @@ func TestAuthorityParams(t *testing.T) {
 	}
 }
 
+// lockedBuffer holds a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // Numbers that nobody will follow as they are, are warned of and voted for.
 func TestAuthorityDoubtsParams(t *testing.T) {
 	network, authority := lonely(t)
-	var log bytes.Buffer // read when nobody writes any more
-	running := startReady(t, func(ctx context.Context, o node.Options) error {
+	var log lockedBuffer
+	startReady(t, func(ctx context.Context, o node.Options) error {
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
 		return node.RunAuthority(ctx, node.AuthorityConfig{Common: node.Common{Network: network, State: authority}, Listen: anywhere,
 			Params: map[string]int64{"guard_lif_least": 400, "guard_life_least": 0, "cc_alpha": 200, "cc_cwnd_max": 1 << 30, "sybil_small": 100}}, o)
@@ -303,8 +322,6 @@ func TestAuthorityDoubtsParams(t *testing.T) {
 	if b, _ := json.Marshal(r); err != nil || strings.Contains(string(b), "null") {
 		t.Errorf("an empty report is %s, %v", b, err)
 	}
-	running.stop()
-	_ = running.wait(t)
 	text := log.String()
 	for _, want := range []string{"not know\" name=guard_lif_least", "name=guard_life_least value=0 least=1 most=3650", "name=cc_cwnd_max"} {
 		if !strings.Contains(text, want) {
