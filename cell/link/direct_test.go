@@ -147,12 +147,16 @@ func TestLimitOfADirectWrite(t *testing.T) {
 	lim.left.Store(30_000)
 	c, h := tcpCircuit(t, linktest.Options{}, func(cfg *link.Config) { cfg.WriteLimit = lim })
 	var b link.Batch
-	for range 20 {
+	written := int64(0)
+	for range 2000 { // until some were written at once: now and then the writer is in the way
 		pushNumbered(t, c, 10, &b)
 		b.Flush()
 		expectNumbered(t, h, c, 10)
+		written += 10*cell.Size + 18
+		if lim.now.Load() > 0 && lim.waited.Load() > 0 {
+			break
+		}
 	}
-	written := int64(20 * (10*cell.Size + 18))
 	if now, waited := lim.now.Load(), lim.waited.Load(); now == 0 || waited == 0 || now+waited != written {
 		t.Errorf("%d bytes at once, %d after a wait; want some each, %d together", now, waited, written)
 	}
