@@ -124,7 +124,7 @@ type Relay struct {
 	view    viewer
 	creates creates
 	hops    hops
-	streams streams
+	streams *streams
 	fetch   fetcher
 	publish publisher
 	counts  counts
@@ -186,7 +186,7 @@ func New(cfg Config) (*Relay, error) {
 	r.read, r.write = newMeter(&r.memory.In), newMeter(&r.memory.Out)
 	r.creates.links = make(map[*link.Link]*linkCreates)
 	r.hops.all = make(map[*circuit.Hop]*allowance)
-	r.streams.all, r.streams.most = make(map[*circuit.Stream]openStream), cfg.MaxStreams
+	r.streams = newStreams(cfg.MaxStreams)
 	r.publish.kick = make(chan struct{}, 1)
 	r.view.turned = r.reclassify
 	r.view.network, r.view.byAddr = cfg.Network, addressClasses(cfg.Network, nil)

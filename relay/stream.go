@@ -17,23 +17,53 @@ type streams struct {
 	mu   sync.Mutex // guards what follows
 	most int
 	all  map[*circuit.Stream]openStream
+	of   map[*circuit.Hop]int // how many each circuit has
+}
+
+func newStreams(most int) *streams {
+	return &streams{most: most, all: make(map[*circuit.Stream]openStream), of: make(map[*circuit.Hop]int)}
 }
 
 // An openStream is what is known of a stream.
 type openStream struct {
+	hop         *circuit.Hop
 	destination string   // where the operator asked for addresses
 	conn        net.Conn // to the destination; nil until it is connected
 }
 
-// add counts s, if there may be one more.
-func (t *streams) add(s *circuit.Stream, destination string) bool {
+// add counts s, if there may be one more on circuit h. Where all places are taken
+// a stream of a circuit with more gives up its own, and is returned.
+func (t *streams) add(s *circuit.Stream, h *circuit.Hop, destination string) (instead *circuit.Stream, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.all) >= t.most {
-		return false
+		if instead = t.ofMany(t.of[h] + 2); instead == nil {
+			return nil, false
+		}
+		t.removeLocked(instead)
 	}
-	t.all[s] = openStream{destination: destination}
-	return true
+	t.all[s] = openStream{hop: h, destination: destination}
+	t.of[h]++
+	return instead, true
+}
+
+// looked is how many streams are looked at for one whose circuit has many: who holds
+// most places with few circuits is found among them.
+const looked = 64
+
+// ofMany returns a stream of a circuit that has so many at least, of a few that are
+// looked at the one whose circuit has the most; nil if there is none.
+func (t *streams) ofMany(least int) (of *circuit.Stream) {
+	n := 0
+	for s, o := range t.all { // in no order
+		if k := t.of[o.hop]; k >= least {
+			of, least = s, k+1
+		}
+		if n++; n == looked {
+			break
+		}
+	}
+	return of
 }
 
 // limit returns how many there may be.
@@ -54,15 +84,28 @@ func (t *streams) setMost(n int) {
 func (t *streams) connected(s *circuit.Stream, conn net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := t.all[s]
-	o.conn = conn
-	t.all[s] = o
+	if o, ok := t.all[s]; ok {
+		o.conn = conn
+		t.all[s] = o
+	}
 }
 
 func (t *streams) remove(s *circuit.Stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.removeLocked(s)
+}
+
+// removeLocked gives the place of s back, if it has one.
+func (t *streams) removeLocked(s *circuit.Stream) {
+	o, ok := t.all[s]
+	if !ok {
+		return
+	}
 	delete(t.all, s)
+	if t.of[o.hop]--; t.of[o.hop] == 0 {
+		delete(t.of, o.hop)
+	}
 }
 
 func (t *streams) len() int {
@@ -89,9 +132,17 @@ func (t *streams) refuseAll(reason cell.EndReason) int {
 // dialling go on in a goroutine.
 func (r *Relay) Begin(s *circuit.Stream, req cell.BeginRequest) {
 	reason := r.mayBegin(s.Hop())
-	if reason == 0 && !r.streams.add(s, r.destination(req)) {
-		r.counts.refuse(causeStreams)
-		reason = cell.EndResource
+	if reason == 0 {
+		instead, ok := r.streams.add(s, s.Hop(), r.destination(req))
+		if instead != nil {
+			instead.Refuse(cell.EndResource)
+		}
+		if instead != nil || !ok {
+			r.counts.refuse(causeStreams)
+		}
+		if !ok {
+			reason = cell.EndResource
+		}
 	}
 	if reason != 0 {
 		s.Refuse(reason)

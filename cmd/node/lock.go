@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -20,6 +21,9 @@ const lockName = "lock"
 func Lock(state string) (*os.File, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if info, err := os.Stat(state); err == nil && info.Mode()&fs.ModeSticky != 0 {
+		return nil, fmt.Errorf("state directory %s is everybody's: give the node one of its own, such as %s", state, filepath.Join(state, "tunic"))
 	}
 	f, err := os.OpenFile(filepath.Join(state, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -461,3 +461,23 @@ func TestClientSaysWhatItWaitsFor(t *testing.T) {
 		}
 	}
 }
+
+func TestStateDirectoryIsNotEverybodys(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&os.ModeSticky == 0 {
+		t.Skip("this system has no such directories")
+	}
+	if f, err := node.Lock(dir); err == nil {
+		f.Close()
+		t.Error("a directory like /tmp was taken for state: its mode would change")
+	}
+	if f, err := node.Lock(filepath.Join(dir, "own")); err != nil {
+		t.Error(err)
+	} else {
+		f.Close()
+	}
+}
