@@ -2,6 +2,7 @@ package authority
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ const ( // our choice: what is remembered of one relay, the newest
 )
 
 // past is what a relay was before: for detection, which compares relays, and for
-// operators, who look into one. All lists are bounded, oldest first.
+// operators, who look into one. All lists are bounded, oldest first, and none is
+// changed in place: others read them while the authority goes on.
 type past struct {
 	Had       map[string][]spell `json:",omitempty"` // by name of an attribute
 	Starts    []int64            `json:",omitempty"` // minutes since 1970 of its restarts, by its own word
@@ -79,7 +81,9 @@ func (p *past) describe(old, d *directory.Descriptor) {
 		what = what[:min(len(what), maxWhat)]
 		list := p.Had[a.name]
 		if n := len(list); n > 0 && list[n-1].What == what {
+			list = slices.Clone(list)
 			list[n-1].To = d.Published
+			p.Had[a.name] = list
 			continue
 		}
 		p.Had[a.name] = latest(append(list, spell{What: what, From: d.Published, To: d.Published}), maxSpells)
@@ -103,22 +107,35 @@ func (p *past) reached(now, last time.Time, goesOn bool) {
 		return
 	}
 	if open {
-		p.Runs[n-1].To = last
+		p.endRun(last)
 	}
 	p.Runs = latest(append(p.Runs, run{From: now}), maxRuns)
 }
 
 func (p *past) missed(now time.Time) {
 	if n := len(p.Runs); n > 0 && p.Runs[n-1].To.IsZero() {
-		p.Runs[n-1].To = now
+		p.endRun(now)
 	}
+}
+
+// endRun notes when the last run ended.
+func (p *past) endRun(at time.Time) {
+	p.Runs = slices.Clone(p.Runs)
+	p.Runs[len(p.Runs)-1].To = at
+}
+
+// snapshot returns a copy that stays as it is.
+func (p *past) snapshot() past {
+	c := *p
+	c.Had = maps.Clone(p.Had)
+	return c
 }
 
 func minute(t time.Time) int64 { return t.Unix() / 60 }
 
-// latest returns the last most values of a list, in memory of its own length.
+// latest returns the last most values of a list, in memory of their own.
 func latest[T any](list []T, most int) []T {
-	return slices.Clip(slices.Delete(list, 0, max(0, len(list)-most)))
+	return slices.Clip(slices.Clone(list[max(0, len(list)-most):]))
 }
 
 // plausible reports whether the lists are some that this code can have written.

@@ -32,7 +32,7 @@ func (g *registry) takeDirty() []savedRelay {
 	for id, change := range g.dirty {
 		s := savedRelay{id: id, change: change}
 		if r := g.relays[id]; r != nil {
-			s.rec, s.raw = relayRecord{History: r.history, Service: r.service, Past: r.past}, r.raw
+			s.rec, s.raw = relayRecord{History: r.history, Service: r.service, Past: r.past.snapshot()}, r.raw
 			if change&changedGone != 0 { // and came back
 				s.change = changedDescriptor | changedHistory
 			}
