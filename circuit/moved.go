@@ -12,7 +12,3 @@ func (s *Stream) Moved() (sent, delivered int64) {
 	defer s.end.tx.mu.Unlock()
 	return s.tx.flow.sent, delivered
 }
-
-// Tell has f told of what ReadFrom and WriteTo carry, batch by batch: bytes that were
-// read and sent, bytes that were delivered and written. It is called before either.
-func (s *Stream) Tell(f func(sent, delivered int)) { s.tell = f }

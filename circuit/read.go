@@ -184,9 +184,6 @@ func (s *Stream) WriteTo(w io.Writer) (n int64, err error) {
 		}
 		k, err := writeChunks(w, first, &bufs)
 		n += k
-		if s.tell != nil && k > 0 {
-			s.tell(0, int(k))
-		}
 		s.end.check(s.giveBack(size))
 		if err != nil {
 			return n, err

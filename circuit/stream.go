@@ -32,7 +32,6 @@ type Stream struct {
 	writeMu sync.Mutex // one writer at a time
 	batch   link.Batch // guarded by writeMu, as is memory
 	memory  int        // bytes that what is being written takes, unsent or not
-	tell    func(sent, delivered int)
 
 	mu sync.Mutex // guards rx
 	rx receiving

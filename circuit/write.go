@@ -149,9 +149,6 @@ func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
 		w, werr := s.write(p)
 		from.release()
 		n += int64(w)
-		if s.tell != nil && w > 0 {
-			s.tell(w, 0)
-		}
 		switch {
 		case werr != nil:
 			return n, werr

@@ -410,34 +410,3 @@ func TestRestart(t *testing.T) {
 		t.Errorf("after a restart: consensus %v, listed %v", s.Consensus, s.Listed)
 	}
 }
-
-// An exit has carried what it fetched for others: not only what came by its links.
-func TestObservedBandwidthOfAnExit(t *testing.T) {
-	nw := newNet(t, 2, options{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	const size = 12 << 20 // over 10 s more than 1 MB/s
-	go func() {           // ends when all is sent, or l closes
-		if c, err := l.Accept(); err == nil {
-			c.Write(make([]byte, size))
-			c.Close()
-		}
-	}()
-	s, err := nw.circuit(nw.client(nil), nw.relays...).Dial(nw.ctx(), "127.0.0.1", uint16(l.Addr().(*net.TCPAddr).Port), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	s.SetReadDeadline(time.Now().Add(patience))
-	if n, err := io.Copy(io.Discard, s); err != nil || n != size {
-		t.Fatalf("%d bytes of %d: %v", n, size, err)
-	}
-	for i, r := range nw.relays {
-		if got := r.Status().Observed; got < size/10*9/10 || got > size/10*2 {
-			t.Errorf("relay %d: %d bytes/s were seen, want about %d", i, got, size/10)
-		}
-	}
-}

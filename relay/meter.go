@@ -22,8 +22,7 @@ const ( // our choice
 )
 
 // A meter is one direction of the whole process: the token bucket that all
-// links share, and the record of what went through it and through the connections
-// of an exit. Links take tokens for a
+// links share, and the record of what went through it. Links take tokens for a
 // record at a time, in the order in which they ask, so that none can starve
 // another. It implements link.Limiter.
 type meter struct {
@@ -71,14 +70,6 @@ func (m *meter) AllowN(now time.Time, n int) bool {
 // count counts n bytes that pass at now.
 func (m *meter) count(now time.Time, n int) {
 	m.gauge.Add(n)
-	m.saw(now, n)
-}
-
-// saw counts n bytes as carried, whose memory others count.
-func (m *meter) saw(now time.Time, n int) {
-	if n == 0 {
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.window.add(now, uint64(n))

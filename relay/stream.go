@@ -202,16 +202,7 @@ func (r *Relay) serve(s *circuit.Stream, req cell.BeginRequest) {
 	if s.Connect(reply) != nil {
 		return
 	}
-	s.Tell(r.carried)
 	s.Refuse(relayBytes(s, conn))
-}
-
-// carried counts what an exit's connections gave and took: an exit carries half of
-// what it does beside its links.
-func (r *Relay) carried(in, out int) {
-	now := time.Now()
-	r.read.saw(now, in)
-	r.write.saw(now, out)
 }
 
 // dial dials for s, and gives up when the client has.
