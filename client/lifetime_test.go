@@ -3,15 +3,13 @@ package client
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tunic/cell/link"
+	"tunic/cell/logtest"
 	"tunic/directory"
 )
 
@@ -152,15 +150,15 @@ func TestConsensusTooOldIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		log := new(journal)
-		c, err := start(Config{Network: w.file, Log: slog.New(slog.NewTextHandler(log, nil))}, s, &memory{b: w.bundle}, w, rand.New(rand.NewPCG(1, 2)))
+		var log logtest.Journal
+		c, err := start(Config{Network: w.file, Log: log.Logger()}, s, &memory{b: w.bundle}, w, rand.New(rand.NewPCG(1, 2)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
 		ready(t, c)
 		until := w.bundle.Consensus.ValidUntil
-		warned := func() int { return strings.Count(log.text(), "consensus has expired") }
+		warned := func() int { return log.Count("consensus has expired") }
 		time.Sleep(time.Until(until) - time.Minute)
 		if n := warned(); n != 0 {
 			t.Errorf("%d warnings before it expires", n)
@@ -189,22 +187,4 @@ func TestConsensusTooOldIsRefused(t *testing.T) {
 			t.Errorf("the status still says %q", p)
 		}
 	})
-}
-
-// A journal keeps what is logged.
-type journal struct {
-	mu    sync.Mutex
-	lines strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.lines.Write(p)
-}
-
-func (j *journal) text() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.lines.String()
 }

@@ -1,41 +1,17 @@
 package relay_test
 
 import (
-	"bytes"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tunic/cell/logtest"
 	"tunic/directory"
 	"tunic/relay"
 )
-
-// A journal is what a relay has logged from Info on.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-// count returns how many lines say what.
-func (j *journal) count(what string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.text.String(), what)
-}
-
-func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
 // A relay whose clock is wrong is published like others, and says once why it has no
 // consensus.
@@ -43,13 +19,13 @@ func TestConsensusOfAnotherTimeIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nw := newNet(t, 1, options{memory: true, period: time.Hour})
 		time.Sleep(7 * 24 * time.Hour) // as a clock that is a week ahead
-		var said journal
-		r := nw.add(options{config: func(_ int, c *relay.Config) { c.Log = said.logger() }}, 1)
+		var said logtest.Journal
+		r := nw.add(options{config: func(_ int, c *relay.Config) { c.Log = said.Logger() }}, 1)
 		time.Sleep(3 * time.Hour)
 		if s := r.Status(); !s.Consensus.IsZero() {
 			t.Fatalf("it has the consensus of %v", s.Consensus)
 		}
-		if n := said.count("clock right"); n != 1 {
+		if n := said.Count("clock right"); n != 1 {
 			t.Errorf("told %d times", n)
 		}
 	})
@@ -60,9 +36,9 @@ func TestConsensusOfAnotherTimeIsTold(t *testing.T) {
 func TestConsensusThatIsNotSavedIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nw := newNet(t, 1, options{memory: true, period: time.Hour})
-		var said journal
+		var said logtest.Journal
 		r := nw.add(options{config: func(_ int, c *relay.Config) {
-			c.Log = said.logger()
+			c.Log = said.Logger()
 			if err := os.MkdirAll(filepath.Join(c.Dir, "consensus", "in the way"), 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -70,8 +46,8 @@ func TestConsensusThatIsNotSavedIsTold(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		nw.setConsensus([]directory.Relay{nw.authority.await(t, r.ID(), whatever).Relay()})
 		time.Sleep(time.Hour)
-		if s := r.Status(); !s.Listed || said.count("consensus not saved") == 0 {
-			t.Errorf("listed %v, said %d times that it is not saved", s.Listed, said.count("consensus not saved"))
+		if s := r.Status(); !s.Listed || said.Count("consensus not saved") == 0 {
+			t.Errorf("listed %v, said %d times that it is not saved", s.Listed, said.Count("consensus not saved"))
 		}
 	})
 }
@@ -81,8 +57,8 @@ func TestConsensusThatIsNotSavedIsTold(t *testing.T) {
 func TestTwinIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nw := newEmptyNet(t, options{memory: true, period: time.Hour})
-		var said journal
-		r := nw.add(options{config: func(_ int, c *relay.Config) { c.Log = said.logger() }}, 0)
+		var said logtest.Journal
+		r := nw.add(options{config: func(_ int, c *relay.Config) { c.Log = said.Logger() }}, 0)
 		d := nw.authority.await(t, r.ID(), whatever)
 		list := func(at netip.AddrPort) {
 			entry := d.Relay()
@@ -97,7 +73,7 @@ func TestTwinIsTold(t *testing.T) {
 		}{{other, false, 0}, {d.Addrs[0], false, 0}, {d.Addrs[0], false, 0}, {other, true, 1}, {other, true, 1}, {d.Addrs[0], false, 1}} {
 			list(step.at)
 			time.Sleep(time.Hour)
-			if s, n := r.Status(), said.count("same keys"); s.Twin != step.twin || n != step.times {
+			if s, n := r.Status(), said.Count("same keys"); s.Twin != step.twin || n != step.times {
 				t.Errorf("listed at %v in the consensus of %v: %v, told %d times", step.at, s.Consensus, s.Twin, n)
 			}
 		}

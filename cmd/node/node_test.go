@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,12 +12,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"tunic/cell/logtest"
 	"tunic/cmd/node"
 	"tunic/directory"
 	"tunic/directory/keys"
@@ -291,30 +290,12 @@ func TestAuthorityParams(t *testing.T) {
 	}
 }
 
-// lockedBuffer holds a log that may be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // Numbers that nobody will follow as they are, are warned of and voted for.
 func TestAuthorityDoubtsParams(t *testing.T) {
 	network, authority := lonely(t)
-	var log lockedBuffer
+	var log logtest.Journal
 	startReady(t, func(ctx context.Context, o node.Options) error {
-		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		o.Log = log.Logger()
 		return node.RunAuthority(ctx, node.AuthorityConfig{Common: node.Common{Network: network, State: authority}, Listen: anywhere,
 			Params: map[string]int64{"guard_lif_least": 400, "guard_life_least": 0, "cc_alpha": 200, "cc_cwnd_max": 1 << 30, "sybil_small": 100}}, o)
 	})
