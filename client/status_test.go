@@ -33,7 +33,7 @@ func TestStatusOfGuards(t *testing.T) {
 			}
 		}
 		w.publish(relays)
-		time.Sleep(w.file.Timing.Period * 5 / 2) // so that it has the new one
+		time.Sleep(3 * w.file.Timing.Period) // a client fetches before the old one ends
 		s := c.Status()
 		g := s.Guards[0]
 		if !g.Kept || !g.Primary || g.Quarantine == nil || g.Quarantine.Code != "cluster" || !g.Quarantine.Until.Equal(until) {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tunic/cmd/node"
 )
@@ -85,7 +86,12 @@ To help it:        tunic relay --config relay.toml`,
 	wrong := func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nsee '%s --help'", err, cmd.CommandPath())}
 	}
-	root.SetFlagErrorFunc(wrong)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if _, ok := errors.AsType[*pflag.NotExistError](err); ok { // one identity in 64 looks like flags
+			err = fmt.Errorf("%w; an identity that begins with a hyphen goes behind --", err)
+		}
+		return wrong(cmd, err)
+	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { // looks for flags that lack, as the library does later
 		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return wrong(cmd, err)

@@ -263,7 +263,7 @@ func (a *attack) lifted(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", name, err, out)
 		}
 		group := r.Groups[0].ID.String() // an authority may have a name of its own for it until the consensus has one
-		out, err = call(a.ctx, "authority", "quarantine", "lift", group[:10], "--note", "known to us", "--state", state)
+		out, err = call(a.ctx, "authority", "quarantine", "lift", "--note", "known to us", "--state", state, "--", group[:10])
 		if err != nil || !strings.Contains(out, fmt.Sprintf("lift for %d relays", swarmSize)) {
 			t.Fatalf("%s: %v\n%s", name, err, out)
 		}
